@@ -1,0 +1,133 @@
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Metrics, Table};
+
+/// What passes through a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Rows and named, typed columns. At rest: an Arrow IPC file.
+    Table,
+    /// Named numbers. At rest: JSON.
+    Metrics,
+}
+
+impl Kind {
+    /// The name used in messages and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One output of one stage execution, in memory. Cloning shares the data.
+#[derive(Clone, Debug)]
+pub enum Artifact {
+    /// A table.
+    Table(Arc<Table>),
+    /// Named numbers.
+    Metrics(Arc<Metrics>),
+}
+
+/// Immutable bytes that an artifact is read from, usually a memory-mapped file.
+#[derive(Clone)]
+pub struct Bytes(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl Bytes {
+    /// Shares some bytes.
+    pub fn new(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+/// Bytes that are not what an artifact of their kind looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError(pub String);
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl Artifact {
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Table(_) => Kind::Table,
+            Self::Metrics(_) => Kind::Metrics,
+        }
+    }
+
+    /// The number of rows, of a table.
+    pub fn rows(&self) -> Option<u64> {
+        match self {
+            Self::Table(table) => Some(table.rows() as u64),
+            Self::Metrics(_) => None,
+        }
+    }
+
+    /// Writes its canonical bytes: equal content gives equal bytes, however it was computed.
+    ///
+    /// # Errors
+    /// Those of the writer, and `InvalidData` for a table with a column type that cannot be stored.
+    pub fn encode(&self, writer: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Table(table) => table.encode(writer),
+            Self::Metrics(metrics) => Ok(serde_json::to_writer(writer, &**metrics)?),
+        }
+    }
+
+    /// Reads it back; a table shares the bytes without copying them.
+    ///
+    /// The bytes must be as [`Artifact::encode`] wrote them: the store checks their digest before it calls this.
+    ///
+    /// # Errors
+    /// When the bytes are not an artifact of this kind.
+    pub fn decode(kind: Kind, bytes: Bytes) -> Result<Self, DecodeError> {
+        match kind {
+            Kind::Table => Ok(Self::Table(Arc::new(Table::decode(bytes)?))),
+            Kind::Metrics => serde_json::from_slice(bytes.as_ref())
+                .map(|metrics| Self::Metrics(Arc::new(metrics)))
+                .map_err(|error| DecodeError(format!("not a metrics artifact: {error}"))),
+        }
+    }
+}
+
+impl From<Table> for Artifact {
+    fn from(table: Table) -> Self {
+        Self::Table(Arc::new(table))
+    }
+}
+
+impl From<Arc<Table>> for Artifact {
+    fn from(table: Arc<Table>) -> Self {
+        Self::Table(table)
+    }
+}
+
+impl From<Metrics> for Artifact {
+    fn from(metrics: Metrics) -> Self {
+        Self::Metrics(Arc::new(metrics))
+    }
+}

@@ -1,0 +1,176 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::{Artifact, Metrics, SourceFile, StageError, Table};
+
+/// The line between a running stage and whoever watches it: cancellation one way, progress and warnings the other.
+#[derive(Debug, Default)]
+pub struct Monitor {
+    cancelled: AtomicBool,
+    done: AtomicU64,
+    total: AtomicU64,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Monitor {
+    /// Asks the stage to stop at its next opportunity.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the stage was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// How much is done, and of how much (0: not known).
+    pub fn progress(&self) -> (u64, u64) {
+        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+
+    /// The warnings so far.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a stage sees while it runs: its inputs, sources and seed. It has no clock, no environment and no other
+/// randomness.
+pub struct StageContext {
+    inputs: BTreeMap<String, Artifact>,
+    sources: BTreeMap<String, Vec<SourceFile>>,
+    outputs: BTreeMap<String, Artifact>,
+    personal: BTreeSet<String>,
+    seed: u64,
+    monitor: Arc<Monitor>,
+}
+
+impl StageContext {
+    /// What the engine, or a test, hands to a stage. `seed` is the workflow's seed.
+    pub fn new(
+        inputs: BTreeMap<String, Artifact>,
+        sources: BTreeMap<String, Vec<SourceFile>>,
+        seed: u64,
+        monitor: Arc<Monitor>,
+    ) -> Self {
+        let personal = inputs
+            .values()
+            .filter_map(|artifact| match artifact {
+                Artifact::Table(table) => Some(table.personal()),
+                Artifact::Metrics(_) => None,
+            })
+            .flatten()
+            .map(str::to_owned)
+            .collect();
+        Self {
+            inputs,
+            sources,
+            outputs: BTreeMap::new(),
+            personal,
+            seed,
+            monitor,
+        }
+    }
+
+    /// Whether something is connected to an optional input.
+    pub fn has_input(&self, port: &str) -> bool {
+        self.inputs.contains_key(port)
+    }
+
+    /// The table at an input.
+    ///
+    /// # Errors
+    /// A bug when no table is connected there: the plan checks connections and kinds.
+    pub fn table(&self, port: &str) -> Result<Arc<Table>, StageError> {
+        match self.inputs.get(port) {
+            Some(Artifact::Table(table)) => Ok(Arc::clone(table)),
+            _ => Err(StageError::bug(format!("no table is connected to input `{port}`"))),
+        }
+    }
+
+    /// The metrics at an input.
+    ///
+    /// # Errors
+    /// A bug when no metrics are connected there: the plan checks connections and kinds.
+    pub fn metrics(&self, port: &str) -> Result<Arc<Metrics>, StageError> {
+        match self.inputs.get(port) {
+            Some(Artifact::Metrics(metrics)) => Ok(Arc::clone(metrics)),
+            _ => Err(StageError::bug(format!("no metrics are connected to input `{port}`"))),
+        }
+    }
+
+    /// The files of the source that parameter `param` names, in the order of their paths.
+    pub fn sources(&self, param: &str) -> &[SourceFile] {
+        self.sources.get(param).map_or(&[], Vec::as_slice)
+    }
+
+    /// A generator of random numbers that depends on the seed and on `purpose` alone, so that two uses in one stage
+    /// draw independently. The stage type must say that it is seeded.
+    pub fn rng(&self, purpose: &str) -> Xoshiro256PlusPlus {
+        let mut hasher = blake3::Hasher::new_derive_key("stagewright 2026 stage rng");
+        hasher.update(&self.seed.to_le_bytes());
+        hasher.update(purpose.as_bytes());
+        Xoshiro256PlusPlus::from_seed(*hasher.finalize().as_bytes())
+    }
+
+    /// Sets an output. Columns of a table that bear the name of a personal column of any input are personal too; a
+    /// stage that renames or derives columns marks the new ones itself.
+    ///
+    /// # Errors
+    /// A bug when the output was set before.
+    pub fn put(&mut self, port: &str, artifact: impl Into<Artifact>) -> Result<(), StageError> {
+        let artifact = match artifact.into() {
+            Artifact::Table(table) => {
+                let missing = |name: &str| self.personal.contains(name) && !table.is_personal(name);
+                if table.names().any(missing) {
+                    let mut marked = (*table).clone();
+                    marked.mark_personal(self.personal.iter().map(String::as_str));
+                    Artifact::Table(Arc::new(marked))
+                } else {
+                    Artifact::Table(table)
+                }
+            }
+            other @ Artifact::Metrics(_) => other,
+        };
+        if self.outputs.insert(port.to_owned(), artifact).is_some() {
+            return Err(StageError::bug(format!("output `{port}` was set twice")));
+        }
+        Ok(())
+    }
+
+    /// Tells a person something that they should know although the stage goes on. Warnings are kept with the
+    /// artifacts and shown again when the stage is cached. They must not hold personal data.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.monitor
+            .warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(message.into());
+    }
+
+    /// Says how far the work has come.
+    pub fn progress(&self, done: u64, total: u64) {
+        self.monitor.done.store(done, Ordering::Relaxed);
+        self.monitor.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Ends a long computation when the run was cancelled: call it now and then with `?`.
+    ///
+    /// # Errors
+    /// [`StageError::cancelled`] once the run was cancelled.
+    pub fn check_cancelled(&self) -> Result<(), StageError> {
+        if self.monitor.is_cancelled() {
+            return Err(StageError::cancelled());
+        }
+        Ok(())
+    }
+
+    /// What the stage has put, by port.
+    pub fn into_outputs(self) -> BTreeMap<String, Artifact> {
+        self.outputs
+    }
+}

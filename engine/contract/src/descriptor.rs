@@ -1,0 +1,105 @@
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Kind;
+
+/// Whether a port takes or gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The stage reads it.
+    Input,
+    /// The stage writes it.
+    Output,
+}
+
+/// A named, typed input or output of a stage type.
+#[derive(Clone, Debug, Serialize)]
+pub struct Port {
+    /// Its name, unique among the ports of its direction.
+    pub name: String,
+    /// Input or output.
+    pub direction: Direction,
+    /// What passes through it.
+    pub kind: Kind,
+    /// One sentence for a reader: columns, types, units.
+    pub doc: String,
+    /// An input that may be left unconnected.
+    pub optional: bool,
+    /// An output that exists only when this parameter has this value.
+    pub only_if: Option<(String, Value)>,
+}
+
+impl Port {
+    fn new(direction: Direction, name: &str, kind: Kind, doc: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            direction,
+            kind,
+            doc: doc.to_owned(),
+            optional: false,
+            only_if: None,
+        }
+    }
+
+    /// A port that the stage reads.
+    pub fn input(name: &str, kind: Kind, doc: &str) -> Self {
+        Self::new(Direction::Input, name, kind, doc)
+    }
+
+    /// A port that the stage writes.
+    pub fn output(name: &str, kind: Kind, doc: &str) -> Self {
+        Self::new(Direction::Output, name, kind, doc)
+    }
+
+    /// The same input, but it may be left unconnected.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// The same output, but there only when parameter `param` has the given value.
+    #[must_use]
+    pub fn only_if(mut self, param: &str, value: impl Into<Value>) -> Self {
+        self.only_if = Some((param.to_owned(), value.into()));
+        self
+    }
+}
+
+/// What there is to know about a stage type before it runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageDescriptor {
+    /// `crate.type`, as `uses:` names it.
+    pub name: String,
+    /// One sentence: what it does.
+    pub summary: String,
+    /// The rest of its documentation; may be empty.
+    pub details: String,
+    /// Inputs and outputs, in the order a reader meets them.
+    pub ports: Vec<Port>,
+    /// The JSON Schema of `with:`.
+    pub params: Value,
+    /// A YAML fragment of a stage that uses it, without its name and without `uses:`.
+    pub example: String,
+    /// Whether it draws random numbers, so that the seed is part of its key.
+    pub seeded: bool,
+}
+
+impl StageDescriptor {
+    /// The inputs.
+    pub fn inputs(&self) -> impl Iterator<Item = &Port> {
+        self.ports.iter().filter(|port| port.direction == Direction::Input)
+    }
+
+    /// The outputs that exist under the given parameters.
+    pub fn outputs<'a>(&'a self, params: &'a Value) -> impl Iterator<Item = &'a Port> {
+        self.ports.iter().filter(move |port| {
+            port.direction == Direction::Output
+                && port
+                    .only_if
+                    .as_ref()
+                    .is_none_or(|(name, value)| params.get(name) == Some(value))
+        })
+    }
+}

@@ -1,0 +1,73 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, StageError};
+
+/// Which way a metric is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Goal {
+    /// Larger is better.
+    Maximize,
+    /// Smaller is better.
+    Minimize,
+    /// Neither: a description, such as a count.
+    Describe,
+}
+
+/// One named number about a stage's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// The value; `None` where it is undefined (a mean over nothing), never NaN.
+    pub value: Option<f64>,
+    /// Which way is better.
+    pub goal: Goal,
+}
+
+/// The artifact of a `metrics` port: named numbers, and over which test units they were computed.
+///
+/// Two metrics artifacts can be compared when their `unit` and `units_digest` are equal: they then speak of the same
+/// users (or orders, or rows).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// What was averaged over, such as `user`; `None` where nothing was.
+    pub unit: Option<String>,
+    /// How many units.
+    pub units: Option<u64>,
+    /// A digest of the identities of those units and of what is true of them.
+    pub units_digest: Option<Digest>,
+    /// The numbers by name, such as `ndcg@10`.
+    pub values: BTreeMap<String, Metric>,
+}
+
+impl Metrics {
+    /// No metrics yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the units that the metrics are averages over.
+    #[must_use]
+    pub fn over(mut self, unit: &str, units: u64, digest: Digest) -> Self {
+        self.unit = Some(unit.to_owned());
+        self.units = Some(units);
+        self.units_digest = Some(digest);
+        self
+    }
+
+    /// Adds a metric; `None` where it is undefined.
+    ///
+    /// # Errors
+    /// A [`StageError::bug`] when the value is NaN or infinite: an undefined value is `None`.
+    pub fn insert(&mut self, name: impl Into<String>, value: Option<f64>, goal: Goal) -> Result<(), StageError> {
+        let name = name.into();
+        if value.is_some_and(|value| !value.is_finite()) {
+            return Err(StageError::bug(format!("metric `{name}` is not a finite number")));
+        }
+        // `-0.0` and `0.0` are one value and must be one text.
+        let value = value.map(|value| if value == 0.0 { 0.0 } else { value });
+        self.values.insert(name, Metric { value, goal });
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+use std::path::PathBuf;
+
+use crate::Digest;
+
+/// A declaration that a stage reads files from outside the workflow.
+///
+/// The engine finds the files, digests them before the stage runs (the digests, not the path, are part of the stage
+/// key) and again after it: a file that changed meanwhile fails the stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The parameter that holds the path.
+    pub param: &'static str,
+    /// The path or glob pattern as the workflow gives it.
+    pub pattern: String,
+}
+
+/// A file found for a [`Source`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its file name, which is part of the stage key (it tells the format and the compression).
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of its bytes.
+    pub digest: Digest,
+}

@@ -1,0 +1,212 @@
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Digest, Port, Source, StageContext, StageDescriptor, StageError};
+
+/// A stage type. The implementing struct holds the parameters: its fields, their defaults and their doc comments are
+/// what `with:` accepts and what `stagewright stages TYPE` prints.
+///
+/// The doc comment of the struct is the documentation of the stage type; its first sentence is the summary.
+pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// `crate.type`, as `uses:` names it.
+    const TYPE: &'static str;
+
+    /// A YAML fragment of a stage of this type: `inputs:` and `with:`. It is checked by a test.
+    const EXAMPLE: &'static str;
+
+    /// Whether the stage draws random numbers; if so, the workflow's seed is part of its key.
+    const SEEDED: bool = false;
+
+    /// Inputs and outputs.
+    fn ports() -> Vec<Port>;
+
+    /// What the schema of a single parameter cannot say: that an expression parses, that two parameters fit. Called
+    /// before anything executes.
+    ///
+    /// # Errors
+    /// The first parameter that does not hold.
+    fn check(&self) -> Result<(), ParamError> {
+        Ok(())
+    }
+
+    /// The files that the stage reads from outside the workflow.
+    fn sources(&self) -> Vec<Source> {
+        Vec::new()
+    }
+
+    /// Computes the outputs. Equal inputs, parameters and seed must give equal outputs on any number of threads.
+    ///
+    /// # Errors
+    /// Whatever keeps the stage from its result; nothing is stored then.
+    fn run(&self, context: &mut StageContext) -> Result<(), StageError>;
+}
+
+/// A parameter that has the right type but cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamError {
+    /// Which: a path into `with:`, such as `where` or `columns/0/name`.
+    pub path: String,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl ParamError {
+    /// A parameter and what is wrong with it.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for ParamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+impl std::error::Error for ParamError {}
+
+/// A stage with its parameters, ready to run.
+pub trait ConfiguredStage: Send + Sync {
+    /// The parameters with every default filled in: what the stage key hashes.
+    fn params(&self) -> &Value;
+
+    /// See [`Stage::sources`].
+    fn sources(&self) -> Vec<Source>;
+
+    /// See [`Stage::run`].
+    ///
+    /// # Errors
+    /// Whatever keeps the stage from its result.
+    fn run(&self, context: &mut StageContext) -> Result<(), StageError>;
+}
+
+struct Configured<S> {
+    stage: S,
+    params: Value,
+}
+
+impl<S: Stage> ConfiguredStage for Configured<S> {
+    fn params(&self) -> &Value {
+        &self.params
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        self.stage.sources()
+    }
+
+    fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
+        self.stage.run(context)
+    }
+}
+
+type Configure = dyn Fn(&Value) -> Result<Arc<dyn ConfiguredStage>, ParamError> + Send + Sync;
+
+/// A stage type as the engine holds it: its descriptor, the identity of its code, and how to configure it.
+#[derive(Clone)]
+pub struct StageType {
+    name: &'static str,
+    code: Digest,
+    describe: fn() -> StageDescriptor,
+    descriptor: OnceLock<Arc<StageDescriptor>>,
+    configure: Arc<Configure>,
+}
+
+impl StageType {
+    /// The stage type that `S` implements. `code` identifies the sources it was built from; crates pass
+    /// `env!("STAGEWRIGHT_CODE_DIGEST")`, which their build script sets.
+    pub fn of<S: Stage>(code: &str) -> Self {
+        Self {
+            name: S::TYPE,
+            code: Digest::of(code.as_bytes()),
+            describe: describe::<S>,
+            descriptor: OnceLock::new(),
+            configure: Arc::new(|params| {
+                let stage: S = serde_json::from_value(params.clone())
+                    .map_err(|error| ParamError::new("", error.to_string()))?;
+                stage.check()?;
+                let params = serde_json::to_value(&stage)
+                    .map_err(|error| ParamError::new("", format!("parameters cannot be written down: {error}")))?;
+                Ok(Arc::new(Configured { stage, params }))
+            }),
+        }
+    }
+
+    /// `crate.type`.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// The identity of the implementation.
+    pub fn code(&self) -> Digest {
+        self.code
+    }
+
+    /// What there is to know about it. Computed when first asked for.
+    pub fn descriptor(&self) -> &Arc<StageDescriptor> {
+        self.descriptor.get_or_init(|| Arc::new((self.describe)()))
+    }
+
+    /// A stage of this type with these parameters.
+    ///
+    /// # Errors
+    /// The first parameter that cannot be used. The JSON Schema finds most mistakes before this is called.
+    pub fn configure(&self, params: &Value) -> Result<Arc<dyn ConfiguredStage>, ParamError> {
+        (self.configure)(params)
+    }
+}
+
+impl fmt::Debug for StageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StageType({})", self.name)
+    }
+}
+
+fn describe<S: Stage>() -> StageDescriptor {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schema = settings.into_generator().into_root_schema_for::<S>();
+    let mut params = serde_json::to_value(schema).unwrap_or(Value::Bool(true));
+    let mut doc = String::new();
+    if let Some(object) = params.as_object_mut() {
+        if let Some(Value::String(text)) = object.remove("description") {
+            doc = text;
+        }
+        object.remove("title");
+        object.remove("$schema");
+    }
+    let (summary, details) = match doc.split_once("\n\n") {
+        Some((summary, details)) => (summary.replace('\n', " "), details.to_owned()),
+        None => (doc.replace('\n', " "), String::new()),
+    };
+    StageDescriptor {
+        name: S::TYPE.to_owned(),
+        summary,
+        details,
+        ports: S::ports(),
+        params,
+        example: S::EXAMPLE.to_owned(),
+        seeded: S::SEEDED,
+    }
+}
+
+/// The seed of a run from the workflow's `params.seed`, or 42 where it has none.
+pub fn stage_seed(params: &Value) -> u64 {
+    params.get("seed").and_then(Value::as_u64).unwrap_or(42)
+}

@@ -1,0 +1,146 @@
+//! Running a stage type in a test, without an engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{Artifact, Digest, Metrics, Monitor, ParamError, SourceFile, Stage, StageContext, StageError, StageType, Table};
+
+/// A stage to be run in a test.
+///
+/// ```no_run
+/// # use stagewright_contract::{testkit::Trial, StageType, Table};
+/// # fn example(filter: &StageType, table: Table) {
+/// let done = Trial::of(filter, serde_json::json!({ "where": "age > 18" }))
+///     .input("table", table)
+///     .run()
+///     .unwrap();
+/// assert_eq!(done.table("table").rows(), 3);
+/// # }
+/// ```
+pub struct Trial {
+    stage_type: StageType,
+    params: Value,
+    inputs: BTreeMap<String, Artifact>,
+    seed: u64,
+}
+
+/// What a stage put out in a test.
+#[derive(Debug)]
+pub struct Done {
+    /// The outputs by port.
+    pub outputs: BTreeMap<String, Artifact>,
+    /// The warnings, in order.
+    pub warnings: Vec<String>,
+}
+
+impl Trial {
+    /// A trial of a stage type with parameters.
+    pub fn of(stage_type: &StageType, params: Value) -> Self {
+        Self {
+            stage_type: stage_type.clone(),
+            params,
+            inputs: BTreeMap::new(),
+            seed: 42,
+        }
+    }
+
+    /// A trial of the stage type that `S` implements.
+    pub fn new<S: Stage>(params: Value) -> Self {
+        Self::of(&StageType::of::<S>("test"), params)
+    }
+
+    /// Connects an input.
+    #[must_use]
+    pub fn input(mut self, port: &str, artifact: impl Into<Artifact>) -> Self {
+        self.inputs.insert(port.to_owned(), artifact.into());
+        self
+    }
+
+    /// Sets the workflow's seed (42 unless set).
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks the parameters alone.
+    ///
+    /// # Errors
+    /// The first parameter that cannot be used.
+    pub fn check(&self) -> Result<(), ParamError> {
+        self.stage_type.configure(&self.params).map(drop)
+    }
+
+    /// Runs the stage. Sources are paths or glob-free file names that exist.
+    ///
+    /// # Errors
+    /// The stage's own error, and a data error for parameters that cannot be used or a source that is not there.
+    pub fn run(self) -> Result<Done, StageError> {
+        let stage = self
+            .stage_type
+            .configure(&self.params)
+            .map_err(|error| StageError::data(error.to_string()))?;
+        let mut sources: BTreeMap<String, Vec<SourceFile>> = BTreeMap::new();
+        for source in stage.sources() {
+            let path = Path::new(&source.pattern);
+            let bytes = std::fs::read(path)
+                .map_err(|error| StageError::environment(format!("{}: {error}", source.pattern)))?;
+            sources.entry(source.param.to_owned()).or_default().push(SourceFile {
+                path: path.to_owned(),
+                name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                size: bytes.len() as u64,
+                digest: Digest::of(&bytes),
+            });
+        }
+        let monitor = Arc::new(Monitor::default());
+        let mut context = StageContext::new(self.inputs, sources, self.seed, Arc::clone(&monitor));
+        stage.run(&mut context)?;
+        Ok(Done {
+            outputs: context.into_outputs(),
+            warnings: monitor.warnings(),
+        })
+    }
+}
+
+#[allow(clippy::panic, reason = "a test that asks for an output that is not there should fail")]
+impl Done {
+    /// The table at an output.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn table(&self, port: &str) -> Arc<Table> {
+        match self.outputs.get(port) {
+            Some(Artifact::Table(table)) => Arc::clone(table),
+            other => panic!("no table at output `{port}`: {other:?}"),
+        }
+    }
+
+    /// The metrics at an output.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub fn metrics(&self, port: &str) -> Arc<Metrics> {
+        match self.outputs.get(port) {
+            Some(Artifact::Metrics(metrics)) => Arc::clone(metrics),
+            other => panic!("no metrics at output `{port}`: {other:?}"),
+        }
+    }
+
+    /// The canonical bytes of every output, in the order of the ports: equal runs give equal bytes.
+    ///
+    /// # Panics
+    /// When an output cannot be stored.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (port, artifact) in &self.outputs {
+            bytes.extend_from_slice(port.as_bytes());
+            if let Err(error) = artifact.encode(&mut bytes) {
+                panic!("output `{port}` cannot be stored: {error}");
+            }
+        }
+        bytes
+    }
+}

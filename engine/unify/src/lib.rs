@@ -1,0 +1,1 @@
+//! Nothing but the feature list in `Cargo.toml`: see there.
