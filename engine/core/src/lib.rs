@@ -1,1 +1,33 @@
-//! TBD
+//! From the text of a workflow to a plan that is known to be sound, to the key of each stage, to the order in which
+//! stages execute. Pure: it reads no file, knows no stage type and runs nothing.
+//!
+//! `text` → [`parse`] → [`Workflow`] → [`Workflow::plan`] → [`Plan`] → [`Schedule`] and [`key`].
+
+#![forbid(unsafe_code)]
+
+mod compare;
+pub mod diagnostic;
+mod duration;
+pub mod explain;
+mod interpolate;
+pub mod key;
+pub mod node;
+mod overlay;
+pub mod plan;
+mod registry;
+pub mod schedule;
+pub mod schema;
+mod spec;
+mod validate;
+mod yaml;
+
+pub use compare::CompareSpec;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use node::{Node, SourceText, Sources, Span, Value};
+pub use plan::{NodeId, Plan, PlanNode, PlannedSource, PlannedVariant};
+pub use registry::Registry;
+pub use schedule::Schedule;
+pub use spec::{Resources, Workflow};
+
+/// The name of the variant that is the workflow itself.
+pub const BASE: &str = "base";

@@ -1,1 +1,31 @@
-//! TBD
+//! What a run looks like to a reader: figures, the HTML report and tables for the terminal.
+//!
+//! Data in, text out: nothing here reads a file, a clock or the environment, and the same data always gives the same
+//! bytes. Whoever writes a report fills [`Report`] and calls [`html`]; the page needs no network and no script.
+//!
+//! ```
+//! use stagewright_report::{Edge, Graph, Node, State};
+//!
+//! let graph = Graph {
+//!     nodes: vec![Node::new("users", "users").detail("ingest.csv").state(State::Cached), Node::new("kmeans", "kmeans")],
+//!     edges: vec![Edge::new("users", "kmeans")],
+//! };
+//! assert!(graph.to_mermaid().starts_with("flowchart TD"));
+//! ```
+
+mod chart;
+mod comparison;
+mod graph;
+mod html;
+pub mod number;
+mod report;
+pub mod table;
+pub mod text;
+
+pub use chart::{Chart, ChartKind, Point, Series, X};
+pub use comparison::{Cell, Comparison, Goal, Row, comparison_text};
+pub use graph::{Edge, Graph, Node, State};
+pub use html::html;
+pub use report::{
+    Change, Check, Column, Output, Parameter, Report, Source, StageRow, Status, TablePreview, Variant, Version,
+};

@@ -1,0 +1,124 @@
+//! Mistakes in a workflow, each with its place, what was expected, and the nearest valid name.
+
+use std::fmt;
+
+use crate::node::{Sources, Span};
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// Where; `None` when no text is to blame (an empty file).
+    pub span: Option<Span>,
+    /// What was expected there: the text under the underline.
+    pub label: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A mistake at a place.
+    pub fn new(span: Span, message: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { message: message.into(), span: Some(span), label: label.into(), help: None }
+    }
+
+    /// A mistake that no text is to blame for.
+    pub fn anywhere(message: impl Into<String>) -> Self {
+        Self { message: message.into(), span: None, label: String::new(), help: None }
+    }
+
+    /// The same mistake with advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same mistake with the nearest of some valid names as advice, or with all of them where none is near.
+    #[must_use]
+    pub fn suggest<'a>(self, wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        match nearest(wanted, names.iter().copied()) {
+            Some(near) => self.with_help(format!("did you mean `{near}`?")),
+            None if names.is_empty() => self,
+            None => {
+                names.sort_unstable();
+                let more = names.len().saturating_sub(12);
+                names.truncate(12);
+                let mut list = names.join(", ");
+                if more > 0 {
+                    list.push_str(&format!(" and {more} more"));
+                }
+                self.with_help(format!("valid names: {list}"))
+            }
+        }
+    }
+
+    /// One line for machines and logs: `file:line:column: message`.
+    pub fn one_line(&self, sources: &Sources) -> String {
+        let mut line = match self.span {
+            Some(span) => format!("{}: {}", sources.locate(span), self.message),
+            None => self.message.clone(),
+        };
+        if let Some(help) = &self.help {
+            line.push_str(&format!(" ({help})"));
+        }
+        line
+    }
+}
+
+/// The name that a person most likely meant, if one is near enough.
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = wanted.to_lowercase();
+    names
+        .into_iter()
+        .map(|name| {
+            let lower = name.to_lowercase();
+            // A name of which only the part after the dot was written counts as near: `kmeans` for `segment.kmeans`.
+            let last = lower.rsplit('.').next().unwrap_or(&lower);
+            let similarity = strsim::jaro_winkler(&wanted, &lower).max(strsim::jaro_winkler(&wanted, last) - 0.05);
+            (similarity, name)
+        })
+        .filter(|(similarity, _)| *similarity >= 0.78)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, name)| name)
+}
+
+/// The mistakes found so far, without repeats: variants share most of their text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Adds a mistake unless the same one is known.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.0.contains(&diagnostic) {
+            self.0.push(diagnostic);
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of mistakes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The mistakes in the order of their places.
+    pub fn sorted(mut self) -> Vec<Diagnostic> {
+        self.0.sort_by_key(|diagnostic| diagnostic.span);
+        self.0
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for diagnostic in &self.0 {
+            writeln!(f, "{}", diagnostic.message)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! `${params.name}` in the leaves of a parsed document. A leaf that is nothing but one reference takes the value with
+//! its type; inside a longer text the value is written out. `$${` stands for `${`.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::node::{Entry, Node, Span, Value};
+
+/// The parameters of a variant, with references among them resolved.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Params(BTreeMap<String, Node>);
+
+impl Params {
+    /// Resolves references among parameters; one that leads back to itself is a mistake.
+    pub(crate) fn resolve(entries: &[Entry], diagnostics: &mut Diagnostics) -> Self {
+        let raw: BTreeMap<&str, &Node> = entries.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
+        let mut done = Self::default();
+        for name in raw.keys() {
+            let mut path = Vec::new();
+            visit(name, &raw, &mut done, &mut path, diagnostics);
+        }
+        done
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+        self.0.get(name)
+    }
+
+    /// All parameters, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.0.iter().map(|(name, node)| (name.as_str(), node))
+    }
+}
+
+fn visit<'a>(
+    name: &'a str,
+    raw: &BTreeMap<&'a str, &'a Node>,
+    done: &mut Params,
+    path: &mut Vec<&'a str>,
+    diagnostics: &mut Diagnostics,
+) {
+    if done.0.contains_key(name) {
+        return;
+    }
+    let Some(node) = raw.get(name) else { return };
+    if let Some(start) = path.iter().position(|&seen| seen == name) {
+        let cycle = path[start..].iter().chain([&name]).copied().collect::<Vec<_>>().join(" → ");
+        diagnostics.push(Diagnostic::new(
+            node.span,
+            format!("the parameter `{name}` refers to itself: {cycle}"),
+            "part of the cycle",
+        ));
+        return;
+    }
+    path.push(name);
+    for reference in references(node) {
+        if let Some((other, _)) = raw.get_key_value(reference.as_str()) {
+            visit(other, raw, done, path, diagnostics);
+        }
+    }
+    path.pop();
+    let node = interpolate(node, done, diagnostics);
+    done.0.insert(name.to_owned(), node);
+}
+
+fn references(node: &Node) -> Vec<String> {
+    match &node.value {
+        Value::Str(text) => pieces(text)
+            .into_iter()
+            .filter_map(|piece| match piece {
+                Piece::Reference { name, .. } => name.strip_prefix("params.").map(str::to_owned),
+                _ => None,
+            })
+            .collect(),
+        Value::Seq(items) => items.iter().flat_map(references).collect(),
+        Value::Map(entries) => entries.iter().flat_map(|entry| references(&entry.value)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The node with every reference in its leaves replaced. Keys are left alone.
+pub(crate) fn interpolate(node: &Node, params: &Params, diagnostics: &mut Diagnostics) -> Node {
+    let value = match &node.value {
+        Value::Str(text) if text.contains("${") => return leaf(node, text, params, diagnostics),
+        Value::Seq(items) => Value::Seq(items.iter().map(|item| interpolate(item, params, diagnostics)).collect()),
+        Value::Map(entries) => Value::Map(
+            entries
+                .iter()
+                .map(|entry| Entry { value: interpolate(&entry.value, params, diagnostics), ..entry.clone() })
+                .collect(),
+        ),
+        other => other.clone(),
+    };
+    Node { value, ..*node }
+}
+
+fn leaf(node: &Node, text: &str, params: &Params, diagnostics: &mut Diagnostics) -> Node {
+    let pieces = pieces(text);
+    if let [Piece::Reference { name, at, len }] = pieces.as_slice() {
+        return match look_up(name, node, *at, *len, params, diagnostics) {
+            Some(value) => Node { value: value.value.clone(), span: node.span, base: value.base },
+            None => Node { value: Value::Null, ..*node },
+        };
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut base = node.base;
+    for (index, piece) in pieces.iter().enumerate() {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Unclosed { at } => diagnostics.push(
+                Diagnostic::new(within(node, *at, 2), "`${` without a closing `}`", "expected `${params.NAME}`")
+                    .with_help("write `$${` for a literal `${`"),
+            ),
+            Piece::Reference { name, at, len } => {
+                let Some(value) = look_up(name, node, *at, *len, params, diagnostics) else { continue };
+                if index == 0 {
+                    base = value.base;
+                }
+                match &value.value {
+                    Value::Str(text) => out.push_str(text),
+                    Value::Bool(value) => out.push_str(&value.to_string()),
+                    Value::Int(value) => out.push_str(&value.to_string()),
+                    Value::UInt(value) => out.push_str(&value.to_string()),
+                    Value::Float(value) => out.push_str(&value.to_string()),
+                    Value::Null | Value::Seq(_) | Value::Map(_) => diagnostics.push(Diagnostic::new(
+                        within(node, *at, *len),
+                        format!("`{name}` is {}, which cannot stand inside a text", value.describe()),
+                        "text, a number or a boolean is needed",
+                    )),
+                }
+            }
+        }
+    }
+    Node { value: Value::Str(out), span: node.span, base }
+}
+
+fn look_up<'a>(
+    name: &str,
+    node: &Node,
+    at: usize,
+    len: usize,
+    params: &'a Params,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'a Node> {
+    let span = within(node, at, len);
+    let Some(param) = name.strip_prefix("params.") else {
+        diagnostics.push(if let Some(secret) = name.strip_prefix("secret:") {
+            Diagnostic::new(span, format!("the secret `{secret}` cannot be used here"), "no parameter takes a secret yet")
+        } else {
+            Diagnostic::new(span, format!("`${{{name}}}` refers to nothing"), "expected `${params.NAME}`")
+                .suggest(name, params.iter().map(|(name, _)| name))
+        });
+        return None;
+    };
+    let value = params.get(param);
+    if value.is_none() {
+        diagnostics.push(
+            Diagnostic::new(span, format!("there is no parameter `{param}`"), "not declared under `params:`")
+                .suggest(param, params.iter().map(|(name, _)| name)),
+        );
+    }
+    value
+}
+
+/// The span of a part of a scalar. Exact for plain scalars and for quoted ones without escapes before the part; the
+/// whole scalar otherwise.
+fn within(node: &Node, at: usize, len: usize) -> Span {
+    let text_len = node.as_str().map_or(0, str::len);
+    let quote = node.span.len.saturating_sub(text_len);
+    match quote {
+        0 => Span { start: node.span.start + at, len, ..node.span },
+        2 => Span { start: node.span.start + 1 + at, len, ..node.span },
+        _ => node.span,
+    }
+}
+
+enum Piece {
+    Text(String),
+    Reference { name: String, at: usize, len: usize },
+    Unclosed { at: usize },
+}
+
+fn pieces(text: &str) -> Vec<Piece> {
+    let mut out = Vec::new();
+    let mut literal = String::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("${") {
+        let start = at + found;
+        if text[..start].ends_with('$') {
+            // `$${`: the dollar already taken into the literal stands for itself.
+            literal.push_str(&text[at..start]);
+            literal.push('{');
+            at = start + 2;
+            continue;
+        }
+        literal.push_str(&text[at..start]);
+        if !literal.is_empty() {
+            out.push(Piece::Text(std::mem::take(&mut literal)));
+        }
+        match text[start..].find('}') {
+            Some(end) => {
+                let name = text[start + 2..start + end].trim().to_owned();
+                out.push(Piece::Reference { name, at: start, len: end + 1 });
+                at = start + end + 1;
+            }
+            None => {
+                out.push(Piece::Unclosed { at: start });
+                at = text.len();
+            }
+        }
+    }
+    literal.push_str(&text[at..]);
+    if !literal.is_empty() {
+        out.push(Piece::Text(literal));
+    }
+    out
+}

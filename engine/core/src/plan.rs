@@ -1,0 +1,533 @@
+//! The plan: every variant's stages with their types, ports, parameters and files resolved, and each piece of work that
+//! variants share planned once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stagewright_contract::{ConfiguredStage, Digest, Kind, StageType};
+use serde_json::Value as Json;
+
+use crate::compare::CompareSpec;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::node::{Sources, Span};
+use crate::spec::{InputSpec, Resources, StageSpec, VariantSpec, Workflow};
+use crate::{BASE, Registry, validate};
+
+/// A node's place in [`Plan::nodes`].
+pub type NodeId = usize;
+
+/// What there is to execute.
+#[derive(Debug)]
+pub struct Plan {
+    /// The workflow's name.
+    pub workflow: String,
+    /// What it says about itself.
+    pub description: Option<String>,
+    /// The variants, in the order written.
+    pub variants: Vec<PlannedVariant>,
+    /// The work, each piece after what it depends on.
+    pub nodes: Vec<PlanNode>,
+    /// What the variants are compared by.
+    pub compare: Option<CompareSpec>,
+}
+
+/// One variant of a plan.
+#[derive(Debug)]
+pub struct PlannedVariant {
+    /// Its name; [`BASE`] for the workflow itself.
+    pub name: String,
+    /// What it says about itself.
+    pub description: Option<String>,
+    /// Its parameters, resolved.
+    pub params: Json,
+    /// Its stages in the order written. Several variants may name one node.
+    pub stages: Vec<(String, NodeId)>,
+}
+
+/// One piece of work: a stage of one or more variants.
+#[derive(Clone)]
+pub struct PlanNode {
+    /// The name of the stage.
+    pub stage: String,
+    /// What the workflow says about it.
+    pub description: Option<String>,
+    /// The first variant that has it.
+    pub variant: String,
+    /// Its type.
+    pub stage_type: StageType,
+    /// Its parameters, ready to run.
+    pub configured: Arc<dyn ConfiguredStage>,
+    /// What is connected to its inputs, sorted by port.
+    pub inputs: Vec<PlannedInput>,
+    /// Its outputs.
+    pub outputs: Vec<(String, Kind)>,
+    /// The files it reads.
+    pub sources: Vec<PlannedSource>,
+    /// The seed, for a type that draws random numbers.
+    pub seed: Option<u64>,
+    /// What it takes of the machine.
+    pub resources: Resources,
+    /// How often to try again after an error of the environment.
+    pub retries: u32,
+    /// How long one try may take.
+    pub timeout: Option<Duration>,
+    /// What `when:` says.
+    pub enabled: bool,
+}
+
+/// A connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedInput {
+    /// The input.
+    pub port: String,
+    /// Whose output is connected to it.
+    pub node: NodeId,
+    /// Which output.
+    pub from: String,
+    /// What passes.
+    pub kind: Kind,
+}
+
+/// The files of one source parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedSource {
+    /// The parameter.
+    pub param: &'static str,
+    /// The files, sorted by path.
+    pub files: Vec<PathBuf>,
+}
+
+/// A source that could not be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFound {
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// Finds the files of a source: its pattern, and the folder a relative one starts from.
+pub type FindFiles<'a> = dyn Fn(&Path, &str) -> Result<Vec<PathBuf>, NotFound> + 'a;
+
+impl Workflow {
+    /// Plans the variants that `wanted` says yes to.
+    ///
+    /// # Errors
+    /// Every mistake in any of them.
+    pub fn plan(
+        &self,
+        registry: &Registry,
+        sources: &Sources,
+        wanted: &dyn Fn(&str) -> bool,
+        find: &FindFiles<'_>,
+    ) -> Result<Plan, Diagnostics> {
+        let mut diagnostics = Diagnostics::default();
+        let mut builder = Builder { registry, sources, find, nodes: Vec::new(), by_definition: HashMap::new() };
+        let mut variants = Vec::new();
+        let mut compare = None;
+        let written = std::iter::once(None).chain(self.variants.iter().map(Some));
+        for spec in written {
+            let name = spec.map_or(BASE, |spec: &VariantSpec| spec.name.as_str());
+            // All variants are checked, wanted or not: a mistake is found whichever is run.
+            let parts = self.parts(spec, registry, &mut diagnostics);
+            let params = parts.params.to_json();
+            if let Some(seed) = parts.params.get("seed")
+                && params["seed"].as_u64().is_none()
+            {
+                diagnostics.push(Diagnostic::new(
+                    seed.span,
+                    "`params.seed` is the seed of every random draw",
+                    format!("expected an integer from 0, this is {}", seed.describe()),
+                ));
+            }
+            let stages = builder.variant(name, &parts.stages, &params, wanted(name), &mut diagnostics);
+            if spec.is_none() {
+                compare = parts.compare;
+                self.check_compare(compare.as_ref(), &parts.stages, registry, &mut diagnostics);
+            }
+            if wanted(name) {
+                let description = spec.map_or(&self.description, |spec| &spec.description).clone();
+                variants.push(PlannedVariant { name: name.to_owned(), description, params, stages });
+            }
+        }
+        if diagnostics.is_empty() {
+            Ok(Plan { workflow: self.name.clone(), description: self.description.clone(), variants, nodes: builder.nodes, compare })
+        } else {
+            Err(diagnostics)
+        }
+    }
+
+    fn check_compare(
+        &self,
+        compare: Option<&CompareSpec>,
+        stages: &[StageSpec],
+        registry: &Registry,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let Some(compare) = compare else { return };
+        if compare.baseline != BASE && self.variant(&compare.baseline).is_none() {
+            diagnostics.push(
+                Diagnostic::new(
+                    compare.baseline_span,
+                    format!("there is no variant `{}`", compare.baseline),
+                    "not declared under `variants:`",
+                )
+                .suggest(&compare.baseline, self.variant_names()),
+            );
+        }
+        for metric in &compare.metrics {
+            let Some(stage) = stages.iter().find(|stage| stage.name == metric.stage) else {
+                diagnostics.push(
+                    Diagnostic::new(metric.span, format!("there is no stage `{}`", metric.stage), "not a stage of this workflow")
+                        .suggest(&metric.stage, stages.iter().map(|stage| stage.name.as_str())),
+                );
+                continue;
+            };
+            let has_metrics = registry.get(&stage.uses).is_none_or(|stage_type| {
+                stage_type.descriptor().outputs(&stage.with.to_json()).any(|port| port.kind == Kind::Metrics)
+            });
+            if !has_metrics {
+                diagnostics.push(Diagnostic::new(
+                    metric.span,
+                    format!("the stage `{}` puts out no metrics", metric.stage),
+                    "expected a stage of a type such as `evaluate.ranking`",
+                ));
+            }
+        }
+    }
+}
+
+struct Builder<'a> {
+    registry: &'a Registry,
+    sources: &'a Sources,
+    find: &'a FindFiles<'a>,
+    nodes: Vec<PlanNode>,
+    by_definition: HashMap<Digest, NodeId>,
+}
+
+impl Builder<'_> {
+    /// Adds a variant's stages to the plan; where `wanted` is false, checks them only.
+    fn variant(
+        &mut self,
+        variant: &str,
+        stages: &[StageSpec],
+        params: &Json,
+        wanted: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<(String, NodeId)> {
+        let by_name: HashMap<&str, usize> =
+            stages.iter().enumerate().map(|(index, stage)| (stage.name.as_str(), index)).collect();
+        let before = diagnostics.len();
+        let withs: Vec<Json> = stages.iter().map(|stage| stage.with.to_json()).collect();
+        for (stage, with) in stages.iter().zip(&withs) {
+            self.check_stage(stage, with, stages, &withs, &by_name, diagnostics);
+        }
+        let Some(order) = topological(stages, &by_name, diagnostics) else { return Vec::new() };
+        let mut ids: Vec<Option<(NodeId, Digest)>> = vec![None; stages.len()];
+        for index in order {
+            let stage = &stages[index];
+            let Some(planned) = self.stage(stage, &withs[index], params, diagnostics) else { continue };
+            if diagnostics.len() > before || !wanted {
+                continue;
+            }
+            let mut node = PlanNode { variant: variant.to_owned(), ..planned };
+            let mut definition = definition(&node);
+            let mut complete = true;
+            for input in &stage.inputs {
+                // Resolved above: a connection that leads nowhere is a mistake, and then no node is made.
+                let Some(&from) = by_name.get(input.stage.as_str()) else { continue };
+                let Some((id, digest)) = ids[from] else {
+                    complete = false;
+                    continue;
+                };
+                let Some((port, kind)) = output(stages, &withs, self.registry, from, input) else { continue };
+                frame(&mut definition, &input.port);
+                frame(&mut definition, &port);
+                definition.update(digest.as_bytes());
+                node.inputs.push(PlannedInput { port: input.port.clone(), node: id, from: port, kind });
+            }
+            if !complete {
+                continue;
+            }
+            node.inputs.sort_by(|a, b| a.port.cmp(&b.port));
+            let digest = Digest::from(definition.finalize());
+            let next = self.nodes.len();
+            let id = *self.by_definition.entry(digest).or_insert(next);
+            if id == next {
+                self.nodes.push(node);
+            }
+            ids[index] = Some((id, digest));
+        }
+        stages.iter().zip(ids).filter_map(|(stage, id)| Some((stage.name.clone(), id?.0))).collect()
+    }
+
+    /// The type, parameters and connections of a stage.
+    fn check_stage(
+        &self,
+        stage: &StageSpec,
+        with: &Json,
+        stages: &[StageSpec],
+        withs: &[Json],
+        by_name: &HashMap<&str, usize>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let Some(stage_type) = self.registry.get(&stage.uses) else {
+            diagnostics.push(
+                Diagnostic::new(stage.uses_span, format!("there is no stage type `{}`", stage.uses), "unknown stage type")
+                    .suggest(&stage.uses, self.registry.names()),
+            );
+            return;
+        };
+        validate::params(stage, with, self.registry, diagnostics);
+        let descriptor = stage_type.descriptor();
+        for input in &stage.inputs {
+            let Some(port) = descriptor.inputs().find(|port| port.name == input.port) else {
+                let names: Vec<&str> = descriptor.inputs().map(|port| port.name.as_str()).collect();
+                let mistake = Diagnostic::new(
+                    input.port_span,
+                    format!("`{}` has no input `{}`", stage.uses, input.port),
+                    "unknown input",
+                );
+                diagnostics.push(if names.is_empty() {
+                    mistake.with_help(format!("`{}` takes no inputs", stage.uses))
+                } else {
+                    mistake.suggest(&input.port, names)
+                });
+                continue;
+            };
+            let Some(&from) = by_name.get(input.stage.as_str()) else {
+                diagnostics.push(
+                    Diagnostic::new(input.span, format!("there is no stage `{}`", input.stage), "not a stage of this workflow")
+                        .suggest(&input.stage, by_name.keys().copied()),
+                );
+                continue;
+            };
+            let Some(from_type) = self.registry.get(&stages[from].uses) else { continue };
+            let outputs: Vec<(&str, Kind)> = from_type
+                .descriptor()
+                .outputs(&withs[from])
+                .map(|port| (port.name.as_str(), port.kind))
+                .collect();
+            let found = match &input.stage_port {
+                Some(name) => outputs.iter().find(|(port, _)| port == name),
+                None if outputs.len() == 1 => outputs.first(),
+                None => {
+                    let choices = outputs.iter().map(|(port, _)| format!("`{}.{port}`", input.stage)).collect::<Vec<_>>();
+                    diagnostics.push(
+                        Diagnostic::new(
+                            input.span,
+                            format!("the stage `{}` has {} outputs", input.stage, outputs.len()),
+                            "which one?",
+                        )
+                        .with_help(format!("write one of {}", choices.join(", "))),
+                    );
+                    continue;
+                }
+            };
+            match (found, &input.stage_port) {
+                (Some((name, kind)), _) if *kind != port.kind => diagnostics.push(
+                    Diagnostic::new(
+                        input.span,
+                        format!("`{}.{name}` is of kind {kind}, but the input `{}` takes {}", input.stage, input.port, port.kind),
+                        format!("expected an output of kind {}", port.kind),
+                    ),
+                ),
+                (None, Some(name)) => diagnostics.push(
+                    Diagnostic::new(
+                        input.span,
+                        format!("the stage `{}` has no output `{name}`", input.stage),
+                        format!("`{}` under these parameters", stages[from].uses),
+                    )
+                    .suggest(name, outputs.iter().map(|(port, _)| *port)),
+                ),
+                _ => {}
+            }
+        }
+        for port in descriptor.inputs().filter(|port| !port.optional) {
+            if !stage.inputs.iter().any(|input| input.port == port.name) {
+                let span: Span = if stage.inputs.is_empty() { stage.name_span } else { stage.inputs_span };
+                diagnostics.push(
+                    Diagnostic::new(
+                        span,
+                        format!("the input `{}` of the stage `{}` is not connected", port.name, stage.name),
+                        format!("expected `inputs: {{ {}: STAGE }}`", port.name),
+                    )
+                    .with_help(format!("`{}`: {}", port.name, port.doc)),
+                );
+            }
+        }
+    }
+
+    /// The stage configured, and its files found; without its connections.
+    fn stage(&self, stage: &StageSpec, with: &Json, params: &Json, diagnostics: &mut Diagnostics) -> Option<PlanNode> {
+        let stage_type = self.registry.get(&stage.uses)?.clone();
+        let descriptor = Arc::clone(stage_type.descriptor());
+        if self.registry.validator(&stage.uses).is_some_and(|validator| !validator.is_valid(with)) {
+            return None; // The parameters were complained about.
+        }
+        let configured = match stage_type.configure(with) {
+            Ok(configured) => configured,
+            Err(error) => {
+                let node = stage.with.at_path(&error.path);
+                let span = if error.path.is_empty() { stage.uses_span } else { node.span };
+                let diagnostic = Diagnostic::new(span, error.message, format!("in the parameters of `{}`", stage.uses));
+                diagnostics.push(match error.help {
+                    Some(help) => diagnostic.with_help(help),
+                    None => diagnostic,
+                });
+                return None;
+            }
+        };
+        let mut sources = Vec::new();
+        for source in configured.sources() {
+            let node = stage.with.at_path(source.param);
+            let base = self.sources.get(node.base).map(|source| source.base.clone()).unwrap_or_default();
+            match (self.find)(&base, &source.pattern) {
+                Ok(files) => sources.push(PlannedSource { param: source.param, files }),
+                Err(error) => {
+                    let diagnostic = Diagnostic::new(node.span, error.message, "expected a file that is there");
+                    diagnostics.push(match error.help {
+                        Some(help) => diagnostic.with_help(help),
+                        None => diagnostic,
+                    });
+                }
+            }
+        }
+        let outputs = descriptor.outputs(with).map(|port| (port.name.clone(), port.kind)).collect();
+        let seed = descriptor.seeded.then(|| stagewright_contract::stage_seed(params));
+        let StageSpec { name, name_span: _, uses: _, uses_span: _, inputs: _, inputs_span: _, with: _, description, retries, timeout, resources, when } =
+            stage;
+        Some(PlanNode {
+            stage: name.clone(),
+            description: description.clone(),
+            variant: String::new(),
+            stage_type,
+            configured,
+            inputs: Vec::new(),
+            outputs,
+            sources,
+            seed,
+            resources: *resources,
+            retries: *retries,
+            timeout: *timeout,
+            enabled: *when,
+        })
+    }
+}
+
+/// The output that a connection takes: its name and kind.
+fn output(
+    stages: &[StageSpec],
+    withs: &[Json],
+    registry: &Registry,
+    from: usize,
+    input: &InputSpec,
+) -> Option<(String, Kind)> {
+    let stage_type = registry.get(&stages[from].uses)?;
+    let mut outputs = stage_type.descriptor().outputs(&withs[from]);
+    let port = match &input.stage_port {
+        Some(name) => outputs.find(|port| &port.name == name)?,
+        None => outputs.next()?,
+    };
+    Some((port.name.clone(), port.kind))
+}
+
+/// A hash of what a stage is, without its connections: stages of two variants with equal definitions are one node.
+fn definition(node: &PlanNode) -> blake3::Hasher {
+    let PlanNode { stage, description: _, variant: _, stage_type, configured, inputs: _, outputs: _, sources, seed, resources, retries, timeout, enabled } =
+        node;
+    let mut hasher = blake3::Hasher::new();
+    frame(&mut hasher, stage);
+    frame(&mut hasher, stage_type.name());
+    hasher.update(stage_type.code().as_bytes());
+    frame(&mut hasher, &configured.params().to_string());
+    for PlannedSource { param, files } in sources {
+        frame(&mut hasher, param);
+        for file in files {
+            frame(&mut hasher, &file.to_string_lossy());
+        }
+    }
+    frame(&mut hasher, &format!("{seed:?} {resources:?} {retries} {timeout:?} {enabled}"));
+    hasher
+}
+
+fn frame(hasher: &mut blake3::Hasher, text: &str) {
+    hasher.update(&(text.len() as u64).to_le_bytes());
+    hasher.update(text.as_bytes());
+}
+
+/// The stages in an order in which each comes after its inputs; a cycle is a mistake.
+fn topological(stages: &[StageSpec], by_name: &HashMap<&str, usize>, diagnostics: &mut Diagnostics) -> Option<Vec<usize>> {
+    let mut graph = petgraph::graph::DiGraph::<(), (), usize>::with_capacity(stages.len(), stages.len());
+    for _ in stages {
+        graph.add_node(());
+    }
+    for (index, stage) in stages.iter().enumerate() {
+        for input in &stage.inputs {
+            if let Some(&from) = by_name.get(input.stage.as_str()) {
+                graph.add_edge(from.into(), index.into(), ());
+            }
+        }
+    }
+    match petgraph::algo::toposort(&graph, None) {
+        Ok(order) => Some(order.into_iter().map(|node| node.index()).collect()),
+        Err(_) => {
+            for component in petgraph::algo::kosaraju_scc(&graph) {
+                let members: Vec<usize> = component.iter().map(|node| node.index()).collect();
+                if let Some(path) = cycle(stages, by_name, &members) {
+                    let names: Vec<&str> = path.iter().map(|&index| stages[index].name.as_str()).collect();
+                    let first = &stages[path[0]];
+                    diagnostics.push(
+                        Diagnostic::new(
+                            first.name_span,
+                            format!("the stages form a cycle: {}", names.join(" → ")),
+                            "this stage needs its own output",
+                        )
+                        .with_help("connect one of these inputs to another stage"),
+                    );
+                }
+            }
+            None
+        }
+    }
+}
+
+/// A cycle within a strongly connected component, from the stage written first back to itself, in the direction that
+/// data flows.
+fn cycle(stages: &[StageSpec], by_name: &HashMap<&str, usize>, members: &[usize]) -> Option<Vec<usize>> {
+    let first = *members.iter().min()?;
+    let feeds_itself = |index: usize| stages[index].inputs.iter().any(|input| by_name.get(input.stage.as_str()) == Some(&index));
+    if members.len() == 1 {
+        return feeds_itself(first).then(|| vec![first, first]);
+    }
+    // Breadth first against the flow, from the first stage until it is met again: the shortest cycle through it.
+    let mut next: HashMap<usize, usize> = HashMap::new();
+    let mut queue = std::collections::VecDeque::from([first]);
+    while let Some(index) = queue.pop_front() {
+        for input in &stages[index].inputs {
+            let Some(&from) = by_name.get(input.stage.as_str()) else { continue };
+            if from == first {
+                let mut path = vec![first, index];
+                let mut at = index;
+                while at != first {
+                    at = next[&at];
+                    path.push(at);
+                }
+                return Some(path);
+            }
+            if members.contains(&from) && !next.contains_key(&from) {
+                next.insert(from, index);
+                queue.push_back(from);
+            }
+        }
+    }
+    None
+}
+
+impl std::fmt::Debug for PlanNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{} ({})", self.variant, self.stage, self.stage_type.name())
+    }
+}

@@ -1,0 +1,136 @@
+//! The JSON Schema of a workflow file, for editors: `stagewright schema`.
+
+use serde_json::{Map, Value, json};
+
+use crate::Registry;
+
+/// The schema of a workflow over these stage types. Wherever a parameter is not text, a reference such as
+/// `${params.k}` is allowed too.
+pub fn workflow_schema(registry: &Registry) -> Value {
+    let mut types = Vec::new();
+    let mut cases = Vec::new();
+    for stage_type in registry.types() {
+        let descriptor = stage_type.descriptor();
+        types.push(json!({ "const": descriptor.name, "description": descriptor.summary }));
+        let inputs: Map<String, Value> = descriptor
+            .inputs()
+            .map(|port| (port.name.clone(), json!({ "$ref": "#/$defs/reference", "description": port.doc })))
+            .collect();
+        let required: Vec<&str> =
+            descriptor.inputs().filter(|port| !port.optional).map(|port| port.name.as_str()).collect();
+        let mut then = json!({
+            "properties": {
+                "with": or_reference(&descriptor.params, true),
+                "inputs": {
+                    "type": "object", "properties": inputs, "required": required, "additionalProperties": false,
+                },
+            },
+        });
+        let needs_with = descriptor.params.get("required").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        let needs: Vec<&str> = [("with", needs_with), ("inputs", !required.is_empty())]
+            .into_iter()
+            .filter_map(|(name, needed)| needed.then_some(name))
+            .collect();
+        then["required"] = json!(needs);
+        cases.push(json!({
+            "if": { "properties": { "uses": { "const": descriptor.name } }, "required": ["uses"] },
+            "then": then,
+        }));
+    }
+    let stage_properties = json!({
+        "uses": { "description": "The stage type: see `stagewright stages`.", "anyOf": [{ "oneOf": types }, { "$ref": "#/$defs/interpolated" }] },
+        "inputs": { "description": "What is connected to each input: `stage`, or `stage.port` when it has several outputs.", "type": "object" },
+        "with": { "description": "The parameters of the stage type: see `stagewright stages TYPE`.", "type": "object" },
+        "description": { "description": "What the stage is for.", "type": "string" },
+        "retries": { "description": "How often to try again after an error of the environment, such as an unreadable file.", "anyOf": [{ "type": "integer", "minimum": 0, "maximum": 100 }, { "$ref": "#/$defs/interpolated" }] },
+        "timeout": { "description": "How long one try may take: `30s`, `5m`, `1h 30m`, or a number of seconds.", "type": ["string", "number"] },
+        "resources": {
+            "description": "What the stage takes of the machine while it executes.",
+            "type": "object",
+            "properties": {
+                "cpus": { "description": "Processor cores (default 1).", "anyOf": [{ "type": "integer", "minimum": 1 }, { "$ref": "#/$defs/interpolated" }] },
+                "memory": { "description": "Memory: `2GiB`, `500MB`, or a number of bytes.", "type": ["string", "integer"] },
+            },
+            "additionalProperties": false,
+        },
+        "when": { "description": "Execute the stage only if this is true.", "type": ["boolean", "string"] },
+    });
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Stagewright workflow",
+        "type": "object",
+        "properties": {
+            "workflow": { "description": "The name of the workflow.", "type": "string" },
+            "description": { "description": "What the workflow is for.", "type": "string" },
+            "params": { "description": "Values that stages refer to as `${params.NAME}`; `seed` is the seed of every random draw (default 42).", "type": ["object", "null"] },
+            "stages": { "description": "The stages by name.", "type": "object", "minProperties": 1, "additionalProperties": { "$ref": "#/$defs/stage" } },
+            "variants": {
+                "description": "The workflow with named overrides; `base` is the workflow itself.",
+                "type": ["object", "null"],
+                "additionalProperties": {
+                    "type": ["object", "null"],
+                    "properties": {
+                        "description": { "type": "string" },
+                        "params": { "description": "Other values for parameters.", "type": "object" },
+                        "stages": { "description": "Changes to stages: merged key by key; null removes a stage.", "type": "object", "additionalProperties": { "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/change" }] } },
+                    },
+                    "additionalProperties": false,
+                },
+            },
+            "compare": {
+                "description": "What the variants are compared by.",
+                "type": ["object", "null"],
+                "properties": {
+                    "baseline": { "description": "The variant that the others are compared with (default `base`).", "type": "string" },
+                    "metrics": { "description": "`stage.metric`, such as `scores.ndcg@10`.", "type": "array", "items": { "type": "string", "pattern": "^[^.]+\\..+$" } },
+                },
+                "required": ["metrics"],
+                "additionalProperties": false,
+            },
+        },
+        "required": ["workflow", "stages"],
+        "additionalProperties": false,
+        "$defs": {
+            "reference": { "type": "string", "pattern": "^[^.]+(\\.[^.]+)?$|\\$\\{" },
+            "interpolated": { "type": "string", "pattern": "\\$\\{" },
+            "stage": { "type": "object", "properties": stage_properties, "required": ["uses"], "additionalProperties": false, "allOf": cases },
+            "change": { "type": "object", "properties": stage_properties, "additionalProperties": false },
+        },
+    })
+}
+
+/// The schema with a reference allowed wherever it does not take any text already.
+fn or_reference(schema: &Value, root: bool) -> Value {
+    let Value::Object(object) = schema else { return schema.clone() };
+    let mut out = Map::new();
+    for (key, value) in object {
+        let value = match (key.as_str(), value) {
+            ("properties", Value::Object(properties)) => {
+                properties.iter().map(|(name, schema)| (name.clone(), or_reference(schema, false))).collect::<Map<_, _>>().into()
+            }
+            ("items" | "additionalProperties", Value::Object(_)) => or_reference(value, false),
+            _ => value.clone(),
+        };
+        out.insert(key.clone(), value);
+    }
+    if root || is_free_text(object) {
+        return Value::Object(out);
+    }
+    let mut wrapped = Map::new();
+    for keyword in ["description", "default"] {
+        if let Some(value) = out.remove(keyword) {
+            wrapped.insert(keyword.to_owned(), value);
+        }
+    }
+    wrapped.insert("anyOf".to_owned(), json!([Value::Object(out), { "$ref": "#/$defs/interpolated" }]));
+    Value::Object(wrapped)
+}
+
+fn is_free_text(object: &Map<String, Value>) -> bool {
+    let text = match object.get("type") {
+        Some(Value::String(kind)) => kind == "string",
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
+        _ => false,
+    };
+    text && !["enum", "const", "pattern", "format"].iter().any(|keyword| object.contains_key(*keyword))
+}

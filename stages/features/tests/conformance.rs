@@ -1,0 +1,66 @@
+//! Every stage type on its example, and on hostile versions of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::purchases;
+use polars::prelude::*;
+use serde_json::json;
+use stagewright_features::{Product, Rfm, Scale, Split, User, stage_types};
+use stagewright_frame::testkit::conformance;
+
+#[test]
+fn user() {
+    conformance::<User>(&json!({}), &[("table", purchases())]);
+    conformance::<User>(&json!({ "carry": ["gender", "age", "created_at"] }), &[("table", purchases())]);
+}
+
+#[test]
+fn rfm() {
+    conformance::<Rfm>(&json!({}), &[("table", purchases())]);
+    conformance::<Rfm>(&json!({ "now": "2024-01-08T12:00:00", "bins": 3 }), &[("table", purchases())]);
+}
+
+#[test]
+fn product() {
+    conformance::<Product>(&json!({ "time": "created_at" }), &[("table", purchases())]);
+    conformance::<Product>(&json!({ "product": "gender" }), &[("table", purchases())]);
+}
+
+#[test]
+fn scale() {
+    conformance::<Scale>(&json!({ "columns": ["sale_price", "age"] }), &[("table", purchases())]);
+    conformance::<Scale>(&json!({ "columns": ["sale_price"], "suffix": "_z" }), &[("table", purchases())]);
+}
+
+#[test]
+fn split() {
+    let with_number = purchases().hstack(&[Column::new("number".into(), (0..24i64).collect::<Vec<_>>())]).unwrap();
+    for params in [
+        json!({}),
+        json!({ "method": "last_order" }),
+        json!({ "method": "last_order", "user": "gender", "time": "number" }),
+        json!({ "method": "time", "cutoff": "2024-01-12" }),
+        json!({ "method": "time", "test_size": 0.2 }),
+        json!({ "method": "time", "time": "sale_price", "cutoff": 10 }),
+    ] {
+        conformance::<Split>(&params, &[("table", with_number.clone())]);
+    }
+}
+
+#[test]
+fn descriptors_are_sound() {
+    for stage_type in stage_types() {
+        let descriptor = stage_type.descriptor();
+        let name = &descriptor.name;
+        assert!(name.starts_with("features."), "{name}");
+        assert!(descriptor.summary.ends_with('.') && !descriptor.details.is_empty(), "{name}");
+        assert!(descriptor.ports.iter().all(|port| port.doc.ends_with('.')), "{name}");
+        assert!(descriptor.example.contains("inputs:") && descriptor.example.contains("with:"), "{name}");
+        assert_eq!(descriptor.params["type"], "object", "{name}");
+        assert_eq!(descriptor.params["additionalProperties"], false, "{name}");
+        for (param, schema) in descriptor.params["properties"].as_object().unwrap() {
+            assert!(schema["description"].is_string(), "{name}: `{param}` has no description");
+        }
+    }
+}
