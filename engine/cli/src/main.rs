@@ -1,1 +1,42 @@
-fn main(){}
+//! The `stagewright` command.
+
+mod args;
+mod commands;
+mod compare;
+mod failure;
+mod load;
+mod log;
+mod progress;
+mod registry;
+mod report;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::start(cli.verbose);
+    let json = cli.command.wants_json();
+    let result = match cli.command {
+        Command::Run(args) => commands::run::run(&args, &cli.global),
+        Command::Plan(args) => commands::plan::run(&args, &cli.global),
+        Command::Explain(args) => commands::explain::run(&args, &cli.global),
+        Command::Graph(args) => commands::graph::run(&args, &cli.global),
+        Command::Validate(args) => commands::validate::run(&args),
+        Command::Schema => commands::schema::run(),
+        Command::Stages(args) => commands::stages::run(&args),
+        Command::Get(args) => commands::get::run(&args, &cli.global),
+        Command::Runs(args) => commands::runs::run(&args, &cli.global),
+        Command::Store(args) => commands::store::run(&args, &cli.global),
+        Command::Init(args) => commands::init::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(json),
+    }
+}

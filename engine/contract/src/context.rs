@@ -11,6 +11,7 @@ use crate::{Artifact, Metrics, SourceFile, StageError, Table};
 #[derive(Debug, Default)]
 pub struct Monitor {
     cancelled: AtomicBool,
+    abandoned: AtomicBool,
     done: AtomicU64,
     total: AtomicU64,
     warnings: Mutex<Vec<String>>,
@@ -25,6 +26,17 @@ impl Monitor {
     /// Whether the stage was asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Asks the stage to stop, and makes sure that nothing of it is stored: its time is up.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.cancel();
+    }
+
+    /// Whether the stage's time was up.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     /// How much is done, and of how much (0: not known).

@@ -18,6 +18,8 @@ pub enum StageState {
     Queued,
     /// Executes, and holds its resources.
     Executing,
+    /// Its key is being computed elsewhere.
+    Aside,
     /// Its outputs are in the store.
     Done,
     /// It failed.
@@ -170,7 +172,12 @@ impl Schedule {
         }
     }
 
-    /// The execution came to nothing and is to be tried again: another process has the claim.
+    /// The key of the node is being computed elsewhere: it is neither queued nor executing until [`Schedule::retry`].
+    pub fn set_aside(&mut self, id: NodeId) {
+        self.enter(id, StageState::Aside);
+    }
+
+    /// The node is to be looked up again: it was set aside, or its execution came to nothing.
     pub fn retry(&mut self, id: NodeId) {
         self.enter(id, StageState::Ready);
     }
@@ -203,7 +210,7 @@ impl Schedule {
                 self.executing -= 1;
             }
             StageState::Done | StageState::Failed | StageState::Skipped => self.open += 1,
-            StageState::Waiting(_) | StageState::Ready => {}
+            StageState::Waiting(_) | StageState::Ready | StageState::Aside => {}
         }
         match next {
             StageState::Ready => self.ready.push((self.height[id], Reverse(id))),
@@ -216,7 +223,7 @@ impl Schedule {
                 self.executing += 1;
             }
             StageState::Done | StageState::Failed | StageState::Skipped => self.open -= 1,
-            StageState::Waiting(_) => {}
+            StageState::Waiting(_) | StageState::Aside => {}
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::number::{self, plain};
+use crate::number::{self, Scale, plain};
 use crate::table::{Column, Style, Text, TextTable};
-use crate::text::{clean, width, wrap};
+use crate::text::{clean, wrap};
 
 /// The metrics of several variants, which speak of the same test units.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -115,19 +115,10 @@ impl Goal {
     }
 }
 
-impl Cell {
-    /// The value as text.
-    pub(crate) fn value_text(&self) -> String {
-        self.value.map_or_else(|| number::NONE.to_owned(), number::number)
-    }
-
-    /// The difference as text, to the decimals of the baseline's value.
-    pub(crate) fn difference_text(&self) -> Option<String> {
-        let difference = self.difference?;
-        let from = self.value.map_or(difference, |value| value - difference);
-        // The baseline's own digits are not at hand; the larger of the two tells how many decimals matter.
-        let from = if self.value.is_some_and(|value| value.abs() > from.abs()) { self.value.unwrap_or(from) } else { from };
-        Some(number::difference(difference, from))
+impl Row {
+    /// The scale that all values of the row share.
+    pub(crate) fn scale(&self) -> Scale {
+        Scale::of(self.cells.iter().filter_map(|cell| cell.value))
     }
 }
 
@@ -220,18 +211,15 @@ fn goal(goal: Goal) -> Text {
 fn cells_of(comparison: &Comparison, row: &Row, at: usize, notes: &mut Vec<String>) -> [Text; 3] {
     let Some(cell) = row.cells.get(at) else { return Default::default() };
     let best = comparison.best(row).get(at).copied().unwrap_or(false);
-    let value = plain(&cell.value_text());
-    let value = if best {
-        Text::new(format!("{value}*"), Style::Strong)
-    } else {
-        Text::from(format!("{value} "))
-    };
+    let scale = row.scale();
+    let value = plain(&cell.value.map_or_else(|| number::NONE.to_owned(), |value| scale.number(value)));
+    let value = if best { Text::new(format!("{value}*"), Style::Strong) } else { Text::from(format!("{value} ")) };
     let style = match cell.difference.and_then(|difference| row.goal.judge(difference)) {
         Some(true) => Style::Good,
         Some(false) => Style::Bad,
         None => Style::Plain,
     };
-    let mut difference = cell.difference_text().map(|text| plain(&text)).unwrap_or_default();
+    let mut difference = cell.difference.map(|difference| plain(&scale.difference(difference))).unwrap_or_default();
     if let Some(note) = &cell.note {
         let variant = comparison.variants.get(at).map_or("", String::as_str);
         let note = format!("{variant}: {note}");
@@ -242,12 +230,13 @@ fn cells_of(comparison: &Comparison, row: &Row, at: usize, notes: &mut Vec<Strin
         difference = format!("{difference} [{}]", known + 1).trim_start().to_owned();
     }
     let relative = cell.relative.map(|relative| plain(&number::relative(relative))).unwrap_or_default();
-    debug_assert!(width(&relative) < 40, "a percentage is short");
     [value, Text::new(difference, style), Text::new(relative, style)]
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn cell(value: f64, baseline: f64) -> Cell {
@@ -320,9 +309,9 @@ mod tests {
             "\
 metric    better  as-published   honest      diff   diff %  popular      diff   diff %
 ────────  ──────  ─────────────  ───────  ───────  ───────  ────────  ───────  ───────
-ndcg@10   higher         0.1234  0.1301*  +0.0067  +5.43 %  0.09000   -0.0334  -27.1 %
+ndcg@10   higher        0.1234   0.1301*  +0.0067  +5.43 %   0.0900   -0.0334  -27.1 %
 log_loss  lower         0.6100*  0.5000       [1]            0.6600   +0.0500  +8.20 %
-users                     3,677    3,677       ±0     ±0 %        –
+users                    3,677    3,677        ±0     ±0 %        –
 
 * best of its metric
 [1] honest: not comparable: other test users
@@ -337,7 +326,23 @@ metrics are averages over 3,677 users
         assert_eq!(
             comparison_text(&comparison(), 60, false),
             "\
-metric    better  variant       value      diff   diff %
+metric    better  variant        value      diff   diff %
+────────  ──────  ────────────  ───────  ───────  ───────
+ndcg@10   higher  as-published  0.1234
+                  honest        0.1301*  +0.0067  +5.43 %
+                  popular       0.0900   -0.0334  -27.1 %
+log_loss  lower   as-published  0.6100*
+                  honest        0.5000       [1]
+                  popular       0.6600   +0.0500  +8.20 %
+users             as-published   3,677
+                  honest         3,677        ±0     ±0 %
+                  popular            –
+
+* best of its metric
+[1] honest: not comparable: other test users
+differences are from `as-published` and not tested for
+significance
+metrics are averages over 3,677 users
 "
         );
     }

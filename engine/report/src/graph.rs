@@ -66,15 +66,8 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of legends.
-    pub const ALL: [Self; 7] = [
-        Self::Executed,
-        Self::Cached,
-        Self::Shared,
-        Self::Failed,
-        Self::Skipped,
-        Self::Cancelled,
-        Self::Pending,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Executed, Self::Cached, Self::Shared, Self::Failed, Self::Skipped, Self::Cancelled, Self::Pending];
 
     /// The word for it.
     pub const fn name(self) -> &'static str {

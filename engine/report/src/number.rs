@@ -39,26 +39,44 @@ pub fn counted(value: usize, one: &str) -> String {
     format!("{} {one}{}", count(u64::try_from(value).unwrap_or(u64::MAX)), if value == 1 { "" } else { "s" })
 }
 
-/// A difference with its sign, to the same decimals as the value that it is a difference from.
-pub fn difference(difference: f64, from: f64) -> String {
-    if !difference.is_finite() {
-        return NONE.to_owned();
+/// Numbers that are read together, and so have the same decimals: four significant digits of the largest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale(Option<usize>);
+
+impl Scale {
+    /// The scale of some values. Whole, very large and very small numbers are each written by themselves.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let (mut largest, mut whole) = (0.0_f64, true);
+        for value in values.into_iter().filter(|value| value.is_finite()) {
+            largest = largest.max(value.abs());
+            whole &= value == value.trunc();
+        }
+        Self((!whole && (1e-4..999.95).contains(&largest)).then(|| decimals(largest)))
     }
-    if difference == 0.0 {
-        return "±0".to_owned();
+
+    /// A value.
+    pub fn number(self, value: f64) -> String {
+        match self.0.map(|decimals| format!("{value:.decimals$}")) {
+            Some(text) if value == 0.0 || digits(&text) >= 2 => minus(&text),
+            _ => number(value),
+        }
     }
-    let from = if from.is_finite() { from } else { difference };
-    let whole = from == from.trunc() && difference == difference.trunc();
-    let text = if whole || from.abs() >= 999.95 {
-        format!("{difference:.0}")
-    } else if from.abs() < 1e-4 && from != 0.0 {
-        format!("{difference:.1e}")
-    } else {
-        format!("{difference:.*}", decimals(from))
-    };
-    let lost = !text.bytes().any(|b| b.is_ascii_digit() && b != b'0');
-    let text = if lost { significant(difference, 2) } else { text };
-    signed(&text)
+
+    /// A difference of two values, with its sign.
+    pub fn difference(self, difference: f64) -> String {
+        if !difference.is_finite() {
+            return NONE.to_owned();
+        }
+        if difference == 0.0 {
+            return "±0".to_owned();
+        }
+        match self.0.map(|decimals| format!("{difference:.decimals$}")) {
+            Some(text) if digits(&text) >= 2 => signed(&text),
+            Some(_) => signed(&significant(difference, 2)),
+            None if difference < 0.0 => number(difference),
+            None => format!("+{}", number(difference)),
+        }
+    }
 }
 
 /// A fraction of the baseline as a signed percentage: 0.054 is `+5.40 %`.
@@ -169,6 +187,11 @@ fn significant(value: f64, digits: usize) -> String {
     }
 }
 
+/// How many significant digits a text shows.
+fn digits(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0').count()
+}
+
 fn signed(text: &str) -> String {
     match text.strip_prefix('-') {
         Some(rest) => format!("{MINUS}{}", minus(&group(rest))),
@@ -223,15 +246,21 @@ mod tests {
     }
 
     #[test]
-    fn differences_have_the_decimals_of_what_they_differ_from() {
-        assert_eq!(plain(&difference(0.006_7, 0.123_4)), "+0.0067");
-        assert_eq!(plain(&difference(-0.000_001_2, 0.123_4)), "-0.0000012");
-        assert_eq!(plain(&difference(-1250.0, 3677.0)), "-1,250");
-        assert_eq!(plain(&difference(0.25, 3.0)), "+0.250");
-        assert_eq!(plain(&difference(0.0, 3.0)), "±0");
-        assert_eq!(plain(&difference(0.5, f64::NAN)), "+0.5000");
-        assert_eq!(plain(&difference(f64::NAN, 1.0)), "–");
-        assert_eq!(plain(&difference(1e300, 1e-300)), "+1.0e300");
+    fn numbers_read_together_have_the_same_decimals() {
+        let scale = Scale::of([0.123_4, 0.09, f64::NAN]);
+        assert_eq!(plain(&scale.number(0.09)), "0.0900");
+        assert_eq!(plain(&scale.number(0.0)), "0.0000");
+        assert_eq!(plain(&scale.number(0.000_123_45)), "0.0001234");
+        assert_eq!(plain(&scale.difference(0.006_7)), "+0.0067");
+        assert_eq!(plain(&scale.difference(-0.000_001_2)), "-0.0000012");
+        assert_eq!(plain(&scale.difference(0.0)), "±0");
+        assert_eq!(plain(&scale.difference(f64::NAN)), "–");
+
+        let scale = Scale::of([3677.0, 2.0]);
+        assert_eq!(plain(&scale.number(2.0)), "2");
+        assert_eq!(plain(&scale.difference(-1250.0)), "-1,250");
+        assert_eq!(plain(&Scale::of([]).difference(0.5)), "+0.5000");
+        assert_eq!(plain(&Scale::of([1.0, 0.5]).number(1.0)), "1.000");
     }
 
     #[test]

@@ -140,9 +140,11 @@ impl TextTable {
                 .iter()
                 .zip(&self.columns)
                 .zip(&widths)
-                .map(|((cell, column), &width)| {
-                    if column.wraps { wrap(&cell.text, width) } else { vec![cut(&cell.text, width)] }
-                })
+                .map(
+                    |((cell, column), &width)| {
+                        if column.wraps { wrap(&cell.text, width) } else { vec![cut(&cell.text, width)] }
+                    },
+                )
                 .collect();
             let styles: Vec<Style> = row.iter().map(|cell| cell.style).collect();
             self.line(&mut out, &widths, &cells, &styles, colour);
@@ -163,9 +165,16 @@ impl TextTable {
                     line += &style.paint(text, colour);
                     pending = 0;
                 }
-                pending += GAP + if text.is_empty() { room } else if column.right { 0 } else { space };
+                pending += GAP
+                    + if text.is_empty() {
+                        room
+                    } else if column.right {
+                        0
+                    } else {
+                        space
+                    };
             }
-            *out += &line;
+            *out += line.trim_end();
             out.push('\n');
         }
     }
@@ -184,9 +193,9 @@ impl TextTable {
     fn fit(&self, width: usize) -> Vec<usize> {
         let room = width.saturating_sub(GAP * self.columns.len().saturating_sub(1));
         let mut widths: Vec<usize> = self.natural_widths().into_iter().map(|natural| natural.min(width)).collect();
-        let gives_way: [(fn(&Column) -> bool, usize); 3] =
-            [(|column| column.wraps, 14), (|column| !column.right, 8), (|_| true, 3)];
-        for (gives_way, least) in gives_way {
+        type GivesWay = fn(&Column) -> bool;
+        let order: [(GivesWay, usize); 3] = [(|column| column.wraps, 14), (|column| !column.right, 8), (|_| true, 3)];
+        for (gives_way, least) in order {
             while widths.iter().sum::<usize>() > room {
                 let widest = (0..widths.len())
                     .filter(|&at| gives_way(&self.columns[at]) && widths[at] > least)
@@ -249,7 +258,6 @@ run      seconds  message
         table.row(["\u{1b}[31mred"]);
         table.row(["1", "2", "3"]);
         assert_eq!(table.render(80, false), "a         b\n────────  ─\n\u{fffd}[31mred\n1         2\n");
-        assert_eq!(TextTable::new([]).render(80, false), "\n\n".repeat(0));
     }
 
     #[test]

@@ -1,1 +1,15 @@
-//! TBD
+//! Where the plan meets the machine: finding source files, looking keys up, executing stages on threads, writing what
+//! they give to the store and what happened to the journal.
+
+mod execute;
+mod files;
+mod keys;
+mod outcome;
+mod preview;
+mod run;
+mod values;
+
+pub use files::find_files;
+pub use outcome::{NodeOutcome, NodeStatus, RunOutcome, RunRecord, StageRecord};
+pub use preview::{Preview, PreviewStatus, preview};
+pub use run::{Options, RunEvent, run};

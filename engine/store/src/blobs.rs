@@ -64,19 +64,13 @@ impl Store {
         };
         let file = file.map_err(|error| StoreError::io("write", &path)(error.error))?;
         let metadata = file.metadata().map_err(StoreError::io("look at", &path))?;
-        Ok(Blob {
-            digest,
-            size,
-            stamp: Stamp::of(&metadata),
-            _hold: hold,
-        })
+        Ok(Blob { digest, size, stamp: Stamp::of(&metadata), _hold: hold })
     }
 
     /// Reads an artifact. Its bytes are memory-mapped, and checked against the digest first.
     ///
     /// # Errors
-    /// [`ReadError::Damaged`] when the blob is gone or changed: every manifest that names it is then forgotten, so that
-    /// the next lookup misses.
+    /// [`ReadError::Damaged`] when the blob is gone or changed. The next lookup of a stage key that gave it is no hit.
     pub fn read(&self, kind: Kind, digest: Digest) -> Result<Artifact, ReadError> {
         let path = self.blob_path(digest);
         let damaged = |what: String| Err(ReadError::Damaged { digest, what });
@@ -91,6 +85,7 @@ impl Store {
         #[allow(unsafe_code)]
         let bytes = unsafe { Mmap::map(&file) }.map_err(StoreError::io("map", &path))?;
         if digest_of(&bytes) != digest {
+            // With another stamp, lookups see the damage for themselves.
             self.forget_blob(digest, Stamp::of(&metadata))?;
             return damaged("does not have its digest".to_owned());
         }
@@ -138,11 +133,7 @@ struct Digesting<'a> {
 
 impl<'a> Digesting<'a> {
     fn new(file: &'a File) -> Self {
-        Self {
-            file,
-            hasher: blake3::Hasher::new(),
-            size: 0,
-        }
+        Self { file, hasher: blake3::Hasher::new(), size: 0 }
     }
 }
 

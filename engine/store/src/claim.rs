@@ -2,8 +2,8 @@
 //! process ends, however it ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use stagewright_contract::Digest;
@@ -32,7 +32,8 @@ impl Claim {
             // The one who had the lock may have removed the file between our opening and locking it.
             if same_file(&file, &path) {
                 // Only messages need the number, so a full disk is no reason to stop here.
-                let _ = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
+                let holder = format!("{}\n", std::process::id());
+                let _ = file.write_all_at(holder.as_bytes(), 0).and_then(|()| file.set_len(holder.len() as u64));
                 return Ok(Some(Self { path, _file: file }));
             }
         }

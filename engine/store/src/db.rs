@@ -1,10 +1,12 @@
 //! The index: a SQLite database.
 
-use std::fs::File;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use stagewright_contract::Digest;
 
@@ -108,26 +110,19 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// Opens the database at `path`, and makes it while holding `lock` where there is none.
-    pub(crate) fn open(path: PathBuf, lock: &Path) -> Result<Self, StoreError> {
-        let failed = |error| failure(&path, error);
-        let mut writer = connect(&path).map_err(failed)?;
-        if version(&writer, &path)? == 0 {
-            create(&mut writer, &path, lock)?;
+    /// Opens the database at `path`, and makes it, in the folder `tmp` first, where there is none.
+    pub(crate) fn open(path: PathBuf, tmp: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            create(&path, tmp)?;
         }
+        let failed = |error| failure(&path, error);
+        let writer = connect(&path).map_err(failed)?;
+        check_format(&writer, &path)?;
         if writer.is_readonly("main").map_err(failed)? {
             return Err(StoreError::ReadOnly { path });
         }
         let reader = connect(&path).map_err(failed)?;
-        Ok(Self {
-            reader: Mutex::new(reader),
-            writer: Mutex::new(writer),
-            path,
-        })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { reader: Mutex::new(reader), writer: Mutex::new(writer), path })
     }
 
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
@@ -141,7 +136,7 @@ impl Db {
         work: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let mut writer = lock(&self.writer);
-        let mut run = || {
+        let run = || {
             let level = if survives == Survives::PowerLoss { "FULL" } else { "NORMAL" };
             writer.pragma_update(None, "synchronous", level)?;
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -163,83 +158,73 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(30))?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Otherwise SQLite plans a join anew for each value bound to it: that takes longer than the lookup.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
-/// The format of the database; 0 where it is empty.
-fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    let pragma = |name| {
-        connection
-            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-            .map_err(|error| failure(path, error))
-    };
-    let (application, format) = (pragma("application_id")?, pragma("user_version")?);
-    if application == 0 && format == 0 {
-        let tables: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(|error| failure(path, error))?;
-        if tables == 0 {
-            return Ok(0);
-        }
-    }
-    if application != APPLICATION {
-        return Err(StoreError::Corrupt {
-            path: path.to_owned(),
-            what: "it is the database of another program".to_owned(),
-        });
-    }
-    if format > FORMAT {
-        return Err(StoreError::Newer {
-            path: path.parent().unwrap_or(path).to_owned(),
-            found: format,
-            known: FORMAT,
-        });
-    }
-    Ok(format)
-}
-
-/// Fills an empty database. The lock is needed because SQLite does not wait while the journal mode is being changed.
-fn create(connection: &mut Connection, path: &Path, lock: &Path) -> Result<(), StoreError> {
-    let held = File::create(lock).map_err(StoreError::io("create", lock))?;
-    held.lock().map_err(StoreError::io("lock", lock))?;
-    if version(connection, path)? != 0 {
-        return Ok(());
-    }
-    let mut fill = || {
+/// Makes a database that is complete, with its journal mode, before anybody can see it: SQLite does not wait its turn
+/// while the mode is being changed. Of several that are made at once, one stays.
+fn create(path: &Path, tmp: &Path) -> Result<(), StoreError> {
+    let file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(tmp)
+        .map_err(StoreError::io("create a file in", tmp))?;
+    let fill = || {
+        let mut connection = connect(file.path())?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(SCHEMA)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
-        transaction.commit()
+        transaction.commit()?;
+        connection.close().map_err(|(_, error)| error)
     };
-    fill().map_err(|error| failure(path, error))
+    fill().map_err(|error| failure(path, error))?;
+    match file.persist_noclobber(path) {
+        Err(error) if !path.exists() => Err(StoreError::io("create", path)(error.error)),
+        _ => Ok(()),
+    }
+}
+
+fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let pragma = |name| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|error| failure(path, error))
+    };
+    if pragma("application_id")? != APPLICATION {
+        return Err(StoreError::Corrupt {
+            path: path.to_owned(),
+            what: "it is the database of another program, or empty".to_owned(),
+        });
+    }
+    let found = pragma("user_version")?;
+    if found > FORMAT {
+        let path = path.parent().unwrap_or(path).to_owned();
+        return Err(StoreError::Newer { path, found, known: FORMAT });
+    }
+    Ok(())
 }
 
 /// Says of an error of SQLite what a person can do about it.
 fn failure(path: &Path, error: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
-    let unreadable = matches!(
-        error,
-        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)
-    );
+    let unreadable =
+        matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..));
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => StoreError::Corrupt {
-            path,
-            what: "it is not a database".to_owned(),
-        },
-        Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt {
-            path,
-            what: "it is damaged".to_owned(),
-        },
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => StoreError::ReadOnly { path },
+        Some(ErrorCode::NotADatabase) => StoreError::Corrupt { path, what: "it is not a database".to_owned() },
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, what: "it is damaged".to_owned() },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::ReadOnly { path }
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
-        _ if unreadable => StoreError::Corrupt {
-            path,
-            what: format!("it is damaged: {error}"),
-        },
+        _ if unreadable => StoreError::Corrupt { path, what: format!("it is damaged: {error}") },
         _ => StoreError::Database { path, source: error },
     }
+}
+
+/// A column that holds a number which is never negative.
+pub(crate) fn count(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
 /// A digest from a column.

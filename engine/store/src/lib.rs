@@ -69,12 +69,8 @@ impl Store {
                 fs::write(&path, text).map_err(StoreError::io("write", &path))?;
             }
         }
-        let db = db::Db::open(root.join("store.db"), &root.join(LOCK))?;
-        Ok(Self {
-            root,
-            db,
-            hold: Mutex::new(Weak::new()),
-        })
+        let db = db::Db::open(root.join("store.db"), &root.join("tmp"))?;
+        Ok(Self { root, db, hold: Mutex::new(Weak::new()) })
     }
 
     /// Its folder.
@@ -110,11 +106,9 @@ impl Store {
     }
 
     fn lock_path(&self) -> PathBuf {
-        self.root.join(LOCK)
+        self.root.join("gc.lock")
     }
 }
-
-const LOCK: &str = "gc.lock";
 
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # This folder is the store of Stagewright (https://bford.info/cachedir/). Runs make it again; only their journal would

@@ -76,7 +76,8 @@ with: { k: [5, 10] }";
             Port::input(
                 "recommendations",
                 Kind::Table,
-                "One row per user and recommended product: the user and product columns, and `rank` (from 1) or `score`.",
+                "One row per user and recommended product: the user and product columns, and `rank` (from 1) or \
+                 `score`.",
             ),
             Port::input("test", Kind::Table, "What users really bought: the user and product columns."),
             Port::input(
@@ -370,4 +371,314 @@ fn distinct(products: impl Iterator<Item = u32>) -> Vec<u32> {
     products.sort_unstable();
     products.dedup();
     products
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use polars::prelude::{DataFrame, df};
+    use serde_json::{Value, json};
+    use stagewright_contract::testkit::{Done, Trial};
+    use stagewright_contract::{Digest, Goal, Metrics};
+    use stagewright_frame::testkit::{frame, table};
+
+    use super::Ranking;
+
+    const RECOMMENDED: [(i64, &[i64]); 6] = [
+        (1, &[10, 11, 12, 13, 14]),
+        (2, &[12, 10]),
+        (3, &[13, 14, 15]),
+        (4, &[10, 11, 12, 13]),
+        (6, &[16, 11, 10]),
+        (7, &[99]),
+    ];
+    const TESTED: [(i64, &[i64]); 5] =
+        [(1, &[11, 14, 16]), (2, &[12]), (3, &[10]), (4, &[13, 12, 11, 10, 17, 18]), (5, &[10, 11])];
+
+    /// The lists as rows: user, product, rank. `stride` says in which order.
+    fn rows(lists: &[(i64, &[i64])], stride: usize) -> DataFrame {
+        let mut rows: Vec<(i64, i64, i64)> = lists
+            .iter()
+            .flat_map(|(user, list)| (1..).zip(*list).map(|(rank, product)| (*user, *product, rank)))
+            .collect();
+        let mut order = Vec::new();
+        let mut place = 0;
+        while !rows.is_empty() {
+            place = (place + stride) % rows.len();
+            order.push(rows.remove(place));
+        }
+        df![
+            "user_id" => order.iter().map(|row| row.0).collect::<Vec<_>>(),
+            "product_id" => order.iter().map(|row| row.1).collect::<Vec<_>>(),
+            "rank" => order.iter().map(|row| row.2).collect::<Vec<_>>(),
+        ]
+        .unwrap()
+    }
+
+    fn run(recommendations: DataFrame, test: DataFrame, params: Value) -> Done {
+        Trial::new::<Ranking>(params)
+            .input("recommendations", table(recommendations))
+            .input("test", table(test))
+            .run()
+            .unwrap()
+    }
+
+    fn example(params: Value) -> Done {
+        run(rows(&RECOMMENDED, 0), rows(&TESTED, 0), params)
+    }
+
+    fn value(metrics: &Metrics, name: &str) -> f64 {
+        metrics.values[name].value.unwrap()
+    }
+
+    const NAMES: [&str; 8] = ["precision", "recall", "f1", "accuracy", "ndcg", "map", "mrr", "hit_rate"];
+
+    /// Computed in Python from the definitions over dicts and sets, nDCG checked against `sklearn.metrics.ndcg_score`
+    /// (1.9.1) for the users with at least K recommendations.
+    #[test]
+    fn the_means_are_those_of_python() {
+        let expected = [
+            ("with_test", 2, [0.4, 1. / 3., 0.363636363636364, 0.4, 0.477370561446908, 0.45, 0.5, 0.6], 4.),
+            (
+                "with_test",
+                3,
+                [
+                    1. / 3.,
+                    0.366666666666667,
+                    0.349206349206349,
+                    0.366666666666667,
+                    0.459216382193173,
+                    0.433333333333333,
+                    0.5,
+                    0.6,
+                ],
+                5.,
+            ),
+            (
+                "with_test",
+                10,
+                [0.14, 0.466666666666667, 0.215384615384615, 0.38, 0.450554391168149, 0.393333333333333, 0.5, 0.6],
+                7.,
+            ),
+            (
+                "recommended",
+                2,
+                [
+                    1. / 3.,
+                    0.277777777777778,
+                    0.303030303030303,
+                    1. / 3.,
+                    0.397808801205757,
+                    0.375,
+                    0.416666666666667,
+                    0.5,
+                ],
+                4.,
+            ),
+            (
+                "recommended",
+                3,
+                [
+                    0.277777777777778,
+                    0.305555555555556,
+                    0.291005291005291,
+                    0.305555555555556,
+                    0.382680318494311,
+                    0.361111111111111,
+                    0.416666666666667,
+                    0.5,
+                ],
+                5.,
+            ),
+            (
+                "recommended",
+                10,
+                [
+                    0.116666666666667,
+                    0.388888888888889,
+                    0.17948717948718,
+                    0.316666666666667,
+                    0.375461992640124,
+                    0.327777777777778,
+                    0.416666666666667,
+                    0.5,
+                ],
+                7.,
+            ),
+        ];
+        for (users, k, means, hits) in expected {
+            let metrics = example(json!({ "k": [10, 2, 3], "users": users })).metrics("metrics");
+            for (name, mean) in NAMES.iter().zip(means) {
+                let found = value(&metrics, &format!("{name}@{k}"));
+                assert!((found - mean).abs() < 1e-14, "{users} {name}@{k}: {found}, not {mean}");
+            }
+            assert_eq!(value(&metrics, &format!("hits@{k}")), hits);
+        }
+    }
+
+    #[test]
+    fn counts_describe_the_inputs() {
+        let metrics = example(json!({})).metrics("metrics");
+        let counts =
+            ["users", "users_with_recommendations", "users_with_test", "products_recommended", "test_pairs", "hits@5"];
+        assert_eq!(counts.map(|name| value(&metrics, name)), [5.0, 6.0, 5.0, 8.0, 13.0, 7.0]);
+        assert!(counts.iter().all(|name| metrics.values[*name].goal == Goal::Describe));
+        assert_eq!(metrics.values["ndcg@5"].goal, Goal::Maximize);
+        assert_eq!((metrics.unit.as_deref(), metrics.units), (Some("user"), Some(5)));
+        let recommended = example(json!({ "users": "recommended" })).metrics("metrics");
+        assert_eq!((value(&recommended, "users"), recommended.units), (6.0, Some(6)));
+    }
+
+    #[test]
+    fn each_user_has_a_row() {
+        let done = example(json!({ "k": [3] }));
+        let per_user = frame(&done.table("per_user"));
+        let names: Vec<_> = per_user.columns().iter().map(|column| column.name().as_str()).collect();
+        let expected: Vec<_> = NAMES.iter().map(|name| format!("{name}@3")).collect();
+        assert_eq!(names[0], "user_id");
+        assert_eq!(names[1..], expected);
+        // From the same Python program; user 1 has one hit of three at place 2, user 5 has no recommendations.
+        let users = [
+            [1. / 3., 1. / 3., 1. / 3., 1. / 3., 0.296081910965865, 1. / 6., 0.5, 1.],
+            [1. / 3., 1., 0.5, 0.5, 1., 1., 1., 1.],
+            [0.; 8],
+            [1., 0.5, 2. / 3., 1., 1., 1., 1., 1.],
+            [0.; 8],
+        ];
+        assert_eq!(per_user.height(), users.len());
+        for (row, values) in users.iter().enumerate() {
+            for (column, value) in per_user.columns()[1..].iter().zip(values) {
+                let found = column.f64().unwrap().get(row).unwrap();
+                assert!((found - value).abs() < 1e-14, "row {row}, {}: {found}, not {value}", column.name());
+            }
+        }
+    }
+
+    #[test]
+    fn coverage_is_the_share_of_the_catalogue_that_is_shown() {
+        // Shown within 2: 10 11 12 13 14 16 99; without a catalogue there are 10 to 18 and 99.
+        assert_eq!(value(&example(json!({ "k": [2] })).metrics("metrics"), "coverage@2"), 7.0 / 10.0);
+        let coverage = |catalog: Vec<i64>| {
+            Trial::new::<Ranking>(json!({ "k": [2, 3] }))
+                .input("recommendations", table(rows(&RECOMMENDED, 0)))
+                .input("test", table(rows(&TESTED, 0)))
+                .input("catalog", table(df!["product_id" => catalog].unwrap()))
+                .run()
+                .unwrap()
+                .metrics("metrics")
+        };
+        let ten = coverage([(10..20).collect::<Vec<_>>(), vec![10]].concat());
+        assert_eq!((value(&ten, "coverage@2"), value(&ten, "coverage@3")), (0.6, 0.7));
+        assert_eq!(coverage(Vec::new()).values["coverage@2"].value, None);
+    }
+
+    #[test]
+    fn a_repeated_product_counts_once_at_its_first_place() {
+        let recommended = rows(&[(1, &[7, 7, 8, 9])], 0);
+        let done = run(recommended, rows(&[(1, &[8, 8])], 0), json!({ "k": [2] }));
+        let metrics = done.metrics("metrics");
+        assert_eq!((value(&metrics, "mrr@2"), value(&metrics, "accuracy@2")), (0.5, 0.5));
+        assert_eq!((value(&metrics, "test_pairs"), value(&metrics, "recall@2")), (1.0, 1.0));
+        assert_eq!(
+            done.warnings,
+            ["1 of 4 recommendations name a product again for the same user: only the first place counts"]
+        );
+    }
+
+    /// The place at which product 5 of products 4 to 7 ends up.
+    fn place_of_5(name: &str, values: [Option<f64>; 4]) -> f64 {
+        let recommended = df!["user_id" => [1_i64; 4], "product_id" => [7_i64, 6, 5, 4], name => values].unwrap();
+        let metrics = run(recommended, rows(&[(1, &[5])], 0), json!({})).metrics("metrics");
+        (1.0 / value(&metrics, "mrr@5")).round()
+    }
+
+    #[test]
+    fn rank_ascends_score_descends_ties_go_to_the_smaller_product_and_missing_come_last() {
+        assert_eq!(place_of_5("rank", [Some(1.0), Some(2.0), Some(9.0), Some(20.0)]), 3.0);
+        assert_eq!(place_of_5("score", [Some(0.1), Some(0.2), Some(0.3), Some(0.4)]), 2.0);
+        assert_eq!(place_of_5("rank", [Some(1.0); 4]), 2.0);
+        assert_eq!(place_of_5("score", [Some(0.0), Some(-0.0), Some(-0.0), Some(-1.0)]), 1.0);
+        assert_eq!(place_of_5("score", [Some(-5.0), None, None, Some(0.0)]), 3.0);
+        assert_eq!(place_of_5("rank", [None, Some(7.0), None, Some(f64::NAN)]), 3.0);
+    }
+
+    #[test]
+    fn rank_goes_before_score() {
+        let recommended = df![
+            "user_id" => [1_i64, 1], "product_id" => [1_i64, 2], "rank" => [1_i64, 2], "score" => [0.1, 0.9],
+        ];
+        let metrics = run(recommended.unwrap(), rows(&[(1, &[1])], 0), json!({ "k": [1] })).metrics("metrics");
+        assert_eq!(value(&metrics, "precision@1"), 1.0);
+    }
+
+    #[test]
+    fn the_order_of_rows_does_not_matter() {
+        let bytes = example(json!({})).bytes();
+        for stride in 1..12 {
+            assert_eq!(run(rows(&RECOMMENDED, stride), rows(&TESTED, stride + 2), json!({})).bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn over_no_users_the_means_are_undefined() {
+        let none = || rows(&[], 0);
+        let metrics = run(none(), none(), json!({ "k": [3] })).metrics("metrics");
+        for name in ["ndcg@3", "f1@3", "coverage@3"] {
+            assert_eq!(metrics.values[name].value, None);
+        }
+        assert_eq!((value(&metrics, "users"), value(&metrics, "hits@3")), (0.0, 0.0));
+    }
+
+    #[test]
+    fn results_compare_if_and_only_if_they_were_tested_on_the_same() {
+        let digest = |recommended: &[(i64, &[i64])], tested: &[(i64, &[i64])], params: Value| {
+            run(rows(recommended, 0), rows(tested, 0), params).metrics("metrics").units_digest.unwrap()
+        };
+        let one = digest(&RECOMMENDED, &TESTED, json!({}));
+        assert_eq!(digest(&RECOMMENDED[..2], &TESTED, json!({ "k": [7] })), one);
+        assert_ne!(digest(&RECOMMENDED, &TESTED[..4], json!({})), one);
+        assert_ne!(digest(&RECOMMENDED, &TESTED, json!({ "users": "recommended" })), one);
+
+        // Texts sort as texts, whatever the type of the column. The value is from Python (struct '<Q' lengths, blake3).
+        let expected: Digest = "87ee67cb68beeb896f80e5e47e7f855365011803371b8c01f5b32392dd0e9b2f".parse().unwrap();
+        assert_eq!(digest(&[], &[(10, &[7]), (2, &[10, 9])], json!({})), expected);
+        let recommended = df!["user_id" => ["2"], "product_id" => ["9"], "rank" => [1_i64]].unwrap();
+        let tested = df!["user_id" => ["10", "2", "2"], "product_id" => ["7", "9", "10"]].unwrap();
+        let metrics = run(recommended, tested, json!({})).metrics("metrics");
+        assert_eq!(metrics.units_digest, Some(expected));
+    }
+
+    #[test]
+    fn personal_users_stay_personal() {
+        let mut test = table(rows(&TESTED, 0));
+        test.mark_personal(["user_id"]);
+        let trial = Trial::new::<Ranking>(json!({}));
+        let done = trial.input("recommendations", table(rows(&RECOMMENDED, 0))).input("test", test).run().unwrap();
+        assert!(done.table("per_user").is_personal("user_id"));
+    }
+
+    #[test]
+    fn errors_and_warnings_say_what_to_do() {
+        let trial = |recommendations: DataFrame| {
+            Trial::new::<Ranking>(json!({}))
+                .input("recommendations", table(recommendations))
+                .input("test", table(rows(&TESTED, 0)))
+                .run()
+        };
+        let error = trial(rows(&RECOMMENDED, 0).drop("rank").unwrap()).unwrap_err();
+        assert_eq!(error.message, "the recommendations have neither a column `rank` nor a column `score`");
+        assert_eq!(error.help.unwrap(), "rename the column that orders them with `clean.rename`");
+
+        let text = df!["user_id" => ["1"], "product_id" => [1_i64], "rank" => [1_i64]].unwrap();
+        let error = trial(text).unwrap_err();
+        assert_eq!(error.message, "column `user_id` is str in `recommendations` and i64 in `test`, the same is needed");
+
+        let gap = df!["user_id" => [Some(1_i64), None], "product_id" => [1_i64, 2], "rank" => [1_i64, 2]].unwrap();
+        let warnings = trial(gap).unwrap().warnings;
+        assert_eq!(warnings, ["1 of 2 rows of `recommendations` are left out: `user_id` or `product_id` is missing"]);
+
+        let error = Trial::new::<Ranking>(json!({ "k": [5, 5] })).check().unwrap_err();
+        assert_eq!(error.to_string(), "k: a length occurs twice");
+    }
 }

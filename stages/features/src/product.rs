@@ -104,15 +104,14 @@ impl Stage for Product {
 
         let revenue: Vec<f64> = price.iter().map(|price| price.sum).collect();
         let mean_price: Vec<Option<f64>> = price.into_iter().map(Mean::value).collect();
-        let [purchases_, buyers_, orders_, revenue_, mean_price_, repeat_rate_, ..] = OUTPUT;
         let mut columns = vec![
             products.values.clone(),
-            Column::new(purchases_.into(), purchases),
-            Column::new(buyers_.into(), buyers),
-            Column::new(orders_.into(), order_count),
-            Column::new(revenue_.into(), revenue),
-            Column::new(mean_price_.into(), mean_price),
-            Column::new(repeat_rate_.into(), repeat_rate),
+            Column::new("purchases".into(), purchases),
+            Column::new("buyers".into(), buyers),
+            Column::new("orders".into(), order_count),
+            Column::new("revenue".into(), revenue),
+            Column::new("mean_price".into(), mean_price),
+            Column::new("repeat_rate".into(), repeat_rate),
         ];
         if let Some(time) = &self.time {
             columns.extend(first_and_last(&frame, time, &products)?);
@@ -122,7 +121,7 @@ impl Stage for Product {
 
         let mut out = to_table(out)?;
         if table.is_personal(&self.price) {
-            out.mark_personal([revenue_, mean_price_]);
+            out.mark_personal(["revenue", "mean_price"]);
         }
         if self.time.as_ref().is_some_and(|time| table.is_personal(time)) {
             out.mark_personal([FIRST, LAST]);

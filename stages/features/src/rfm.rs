@@ -1,4 +1,4 @@
-use polars::prelude::{Column, DataFrame};
+use polars::prelude::{Column, DataFrame, IdxCa, IdxSize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
@@ -123,19 +123,18 @@ impl Stage for Rfm {
         let m = scores(&money, self.bins, f64::total_cmp);
         let combined: Vec<String> = (0..last.len()).map(|at| format!("{}{}{}", r[at], f[at], m[at])).collect();
 
-        let present = present.iter().map(|&user| user as u32).collect::<Vec<_>>();
+        let present: Vec<IdxSize> = present.into_iter().map(|user| user as IdxSize).collect();
         let collect = |error| polars_error("collecting features", &error);
-        let users = users.values.take(&polars::prelude::IdxCa::from_vec("present".into(), present)).map_err(collect)?;
-        let [recency_, frequency_, monetary_, r_, f_, m_, score_] = OUTPUT;
+        let users = users.values.take(&IdxCa::from_vec("present".into(), present)).map_err(collect)?;
         let columns = vec![
             users,
-            Column::new(recency_.into(), recency),
-            Column::new(frequency_.into(), frequency),
-            Column::new(monetary_.into(), money),
-            Column::new(r_.into(), r),
-            Column::new(f_.into(), f),
-            Column::new(m_.into(), m),
-            Column::new(score_.into(), combined),
+            Column::new("recency".into(), recency),
+            Column::new("frequency".into(), frequency),
+            Column::new("monetary".into(), money),
+            Column::new("r_score".into(), r),
+            Column::new("f_score".into(), f),
+            Column::new("m_score".into(), m),
+            Column::new("rfm_score".into(), combined),
         ];
         let out = DataFrame::new(last.len(), columns).map_err(collect)?;
         let mut out = to_table(out)?;

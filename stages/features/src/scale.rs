@@ -98,7 +98,7 @@ fn standardize(values: &[Option<f64>]) -> Vec<Option<f64>> {
 fn sum(values: impl Iterator<Item = f64>) -> f64 {
     let (mut total, mut block) = (0.0, 0.0);
     for (index, value) in values.enumerate() {
-        if index % 1024 == 0 {
+        if index.is_multiple_of(1024) {
             total += block;
             block = 0.0;
         }

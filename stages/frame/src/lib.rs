@@ -3,12 +3,14 @@
 
 mod columns;
 mod convert;
+mod export;
 mod sql;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
 pub use columns::{column, nearest, numbers, require};
 pub use convert::{to_frame, to_table};
+pub use export::{Format, head, write};
 pub use sql::{expression, roots};
 
 use polars::error::PolarsError;

@@ -99,3 +99,12 @@ pub(crate) fn parallel<T: Send>(n: usize, work: impl Fn(usize) -> T + Sync) -> V
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
 }
+
+/// A value as a message shows it: on one line and not long.
+pub(crate) fn shown(value: &str) -> String {
+    let mut shown: String = value.chars().take(40).flat_map(char::escape_debug).collect();
+    if value.chars().nth(40).is_some() {
+        shown.push('…');
+    }
+    shown
+}

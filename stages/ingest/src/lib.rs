@@ -1,9 +1,24 @@
-//! TBD
+//! Stage types that bring data into a workflow: from CSV, Parquet and JSON files, and made up.
+
+mod csv;
+mod files;
+mod json;
+mod parquet;
+mod select;
+mod synthetic;
+#[cfg(test)]
+mod trial;
+mod values;
 
 use stagewright_contract::StageType;
 
 /// The stage types of this crate.
 pub fn stage_types() -> Vec<StageType> {
-    let _code = env!("STAGEWRIGHT_CODE_DIGEST");
-    vec![]
+    let code = env!("STAGEWRIGHT_CODE_DIGEST");
+    vec![
+        StageType::of::<csv::Csv>(code),
+        StageType::of::<parquet::Parquet>(code),
+        StageType::of::<json::Json>(code),
+        StageType::of::<synthetic::Synthetic>(code),
+    ]
 }

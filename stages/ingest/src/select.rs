@@ -7,7 +7,9 @@ use stagewright_frame::nearest;
 pub(crate) fn check(columns: Option<&[String]>) -> Result<(), ParamError> {
     let columns = columns.unwrap_or_default();
     match columns.iter().enumerate().find(|(index, name)| columns.iter().take(*index).any(|before| before == *name)) {
-        Some((index, name)) => Err(ParamError::new(format!("columns/{index}"), format!("column `{name}` is named twice"))),
+        Some((index, name)) => {
+            Err(ParamError::new(format!("columns/{index}"), format!("column `{name}` is named twice")))
+        }
         None => Ok(()),
     }
 }
@@ -35,17 +37,13 @@ pub(crate) fn unknown(names: &[String], param: &str, name: &str) -> StageError {
 }
 
 /// Checks that a file has the columns of the first one, in any order, and says where each of those is.
-pub(crate) fn same_columns(
-    first: (&str, &[String]),
-    file: (&str, &[String]),
-) -> Result<Vec<usize>, StageError> {
+pub(crate) fn same_columns(first: (&str, &[String]), file: (&str, &[String])) -> Result<Vec<usize>, StageError> {
     let differ = |lacking: (&str, &[String]), having: &str, column: &str| {
         let error = StageError::data(format!("`{}` has no column `{column}`, which `{having}` has", lacking.0))
             .with_help("files that are read together must have the same columns");
         match nearest(column, lacking.1.iter().map(String::as_str)) {
-            Some(near) => error.with_help(format!(
-                "files that are read together must have the same columns; is `{near}` the same?"
-            )),
+            Some(near) => error
+                .with_help(format!("files that are read together must have the same columns; is `{near}` the same?")),
             None => error,
         }
     };

@@ -151,7 +151,8 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     if !(1..=9).contains(&len) {
         return None;
     }
-    let micros = (0..6).fold(0, |value, place| value * 10 + digits.get(place).map_or(0, |digit| i64::from(digit - b'0')));
+    let micros =
+        (0..6).fold(0, |value, place| value * 10 + digits.get(place).map_or(0, |digit| i64::from(digit - b'0')));
     Some((micros, rest))
 }
 
@@ -187,7 +188,9 @@ mod tests {
         assert_eq!(date32("0001-01-01"), Some(-719_162));
         assert_eq!(date32("9999-12-31"), Some(2_932_896));
         assert_eq!(date32("2024-02-29"), Some(19782));
-        for wrong in ["2023-02-29", "1900-02-29", "2022-13-01", "2022-00-10", "2022-4-19", "0000-01-01", "2022-04-19 ", ""] {
+        for wrong in
+            ["2023-02-29", "1900-02-29", "2022-13-01", "2022-00-10", "2022-4-19", "0000-01-01", "2022-04-19 ", ""]
+        {
             assert_eq!(date32(wrong), None, "{wrong}");
         }
         let at = 1_650_378_153_000_000;
@@ -210,7 +213,14 @@ mod tests {
         assert_eq!(timestamp("1969-12-31 23:59:59.999999", Inferred), Some(-1));
         assert_eq!(timestamp("2022-04-19", Declared), Some(1_650_326_400_000_000));
         assert_eq!(timestamp("2022-04-19", Inferred), None);
-        for wrong in ["2022-04-19 24:00:00", "2022-04-19 14:22:60", "2022-04-19 14:22:33 ", "2022-04-19 14:22:33.", "2022-04-19 1:22", "ÄÄÄÄÄÄÄÄÄÄ"] {
+        for wrong in [
+            "2022-04-19 24:00:00",
+            "2022-04-19 14:22:60",
+            "2022-04-19 14:22:33 ",
+            "2022-04-19 14:22:33.",
+            "2022-04-19 1:22",
+            "ÄÄÄÄÄÄÄÄÄÄ",
+        ] {
             assert_eq!(timestamp(wrong, Declared), None, "{wrong}");
         }
     }

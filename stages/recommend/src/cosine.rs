@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
 use stagewright_frame::{numbers, to_frame};
 
+use crate::defaults::{order_id, product_id, ten, user_id};
 use crate::directions::{Direction, Directions, Point, standardise};
 use crate::ids::Ids;
 use crate::lists::{Lists, Users, check_names, table_port, users_port, warn_left_out, warn_without};
@@ -16,9 +17,9 @@ use crate::lists::{Lists, Users, check_names, table_port, users_port, warn_left_
 /// product vectors, to mean 0 and population standard deviation 1; a constant one becomes 0. The score is the cosine
 /// similarity of the two vectors, from -1 to 1, and 0 where either is zero; a product counts once, with its best score.
 /// Users without purchases get nothing. To make ties the same on every machine, vectors shorter than 1e-12 count as
-/// zero, and unit vectors and scores are rounded to multiples of 1e-12 before they are compared. This is the recommender
-/// of a published campaign system; two coordinates say little about taste, so judge it against `recommend.popular`. Rows
-/// with a missing value or an infinite price are left out, with a warning.
+/// zero, and unit vectors and scores are rounded to multiples of 1e-12 before they are compared. This is the
+/// recommender of a published campaign system; two coordinates say little about taste, so judge it against
+/// `recommend.popular`. Rows with a missing value or an infinite price are left out, with a warning.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cosine {
@@ -41,22 +42,6 @@ pub struct Cosine {
     /// The column with the gender of the buyer (integers or text).
     #[serde(default = "gender")]
     gender: String,
-}
-
-fn ten() -> usize {
-    10
-}
-
-fn user_id() -> String {
-    "user_id".to_owned()
-}
-
-fn product_id() -> String {
-    "product_id".to_owned()
-}
-
-fn order_id() -> String {
-    "order_id".to_owned()
 }
 
 fn sale_price() -> String {
@@ -213,8 +198,8 @@ mod tests {
 
     fn purchases() -> DataFrame {
         df![
-            "user_id" => [1_i64, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 6, 6, 7, 7, 7, 7, 7,
-                7, 7, 7, 8, 8, 8, 8, 8, 8],
+            "user_id" => [1_i64, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 6, 6, 7, 7, 7, 7,
+                7, 7, 7, 7, 8, 8, 8, 8, 8, 8],
             "product_id" => [11_i64, 3, 11, 12, 1, 2, 3, 10, 5, 10, 12, 12, 7, 3, 6, 1, 8, 11, 5, 9, 7, 6, 9, 10, 11, 1,
                 12, 3, 12, 9, 10, 2, 12, 11, 5, 2, 8, 8, 2, 6],
             "order_id" => [101_i64, 101, 102, 103, 103, 104, 104, 104, 105, 106, 106, 107, 107, 108, 108, 109, 110, 111,
@@ -224,7 +209,8 @@ mod tests {
                 47.54, 12.54, 32.37, 101.31, 67.59, 76.96, 34.83, 6.51, 12.54, 34.83, 31.95, 67.59, 32.37, 59.08, 47.54,
                 59.08, 34.83, 31.95, 67.59, 59.08, 67.59, 76.96, 67.59, 101.31, 101.31, 67.59, 12.54],
             "gender" => ["F", "F", "F", "M", "M", "M", "M", "M", "M", "F", "F", "F", "F", "M", "M", "M", "M", "M", "M",
-                "M", "M", "M", "M", "M", "M", "M", "F", "F", "F", "F", "F", "F", "F", "F", "M", "M", "M", "M", "M", "M"],
+                "M", "M", "M", "M", "M", "M", "M", "F", "F", "F", "F", "F", "F", "F", "F", "M", "M", "M", "M", "M",
+                "M"],
         ]
         .unwrap()
     }
@@ -240,7 +226,7 @@ mod tests {
         frame
     }
 
-    /// Computed in Python with scikit-learn 1.7: LabelEncoder for the gender; users = (min gender, sum of sale_price /
+    /// Computed in Python with scikit-learn 1.9: LabelEncoder for the gender; users = (min gender, sum of sale_price /
     /// nunique order_id), products = distinct (product_id, gender, sale_price); StandardScaler on each;
     /// cosine_similarity, np.round(…, 12), maximum per user and product, sorted by (score desc, product asc), head(3).
     #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
 use stagewright_frame::{column, polars_error, to_frame};
 
+use crate::defaults::{order_id, product_id, ten, user_id};
 use crate::ids::Ids;
 use crate::lists::{Lists, Scored, Users, by_score, check_names, table_port, users_port, warn_left_out, warn_without};
 use crate::popular::ranking;
@@ -15,10 +16,10 @@ use crate::popular::ranking;
 /// person's orders that contain it, of `decay` to the power of the order's age: a count that forgets. This is the
 /// personal part of TIFU-KNN (Hu, He, Gao and Zhang 2020, "Modeling Personalized Item Frequency Information for
 /// Next-basket Recommendation", SIGIR), which is hard to beat where people rebuy; with `decay: 1` it is the plain count
-/// of orders ("personal top frequency"). Scores lie above 0, up to the number of orders. A list that is shorter than `n`
-/// is filled with what most people buy; the score of such a product is its number of buyers / (number of users + 1) - 1,
-/// which is negative and so below every personal score. Rows without a user, product, order or time are left out, with
-/// a warning.
+/// of orders ("personal top frequency"). Scores lie above 0, up to the number of orders. A list that is shorter than
+/// `n` is filled with what most people buy; the score of such a product is its number of buyers / (number of users + 1)
+/// - 1, which is negative and so below every personal score. Rows without a user, product, order or time are left out,
+/// with a warning.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Frequency {
@@ -60,24 +61,8 @@ pub enum Fill {
     None,
 }
 
-fn ten() -> usize {
-    10
-}
-
 fn nine_tenths() -> f64 {
     0.9
-}
-
-fn user_id() -> String {
-    "user_id".to_owned()
-}
-
-fn product_id() -> String {
-    "product_id".to_owned()
-}
-
-fn order_id() -> String {
-    "order_id".to_owned()
 }
 
 fn created_at() -> String {

@@ -4,6 +4,7 @@
 //! Each puts out one table of ranked lists, so that they can be exchanged for one another in a workflow.
 
 mod cosine;
+mod defaults;
 mod directions;
 mod frequency;
 mod ids;

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
 use stagewright_frame::to_frame;
 
+use crate::defaults::{product_id, ten, user_id};
 use crate::ids::Ids;
 use crate::lists::{Lists, Scored, Users, by_score, check_names, table_port, users_port, warn_left_out};
 
@@ -43,18 +44,6 @@ pub enum PopularBy {
     Buyers,
     /// The number of rows.
     Purchases,
-}
-
-fn ten() -> usize {
-    10
-}
-
-fn user_id() -> String {
-    "user_id".to_owned()
-}
-
-fn product_id() -> String {
-    "product_id".to_owned()
 }
 
 impl Stage for Popular {

@@ -7,9 +7,9 @@ use crate::text::{cut, width, xml};
 /// Around the drawing.
 const MARGIN: f64 = 8.0;
 /// A column of a name, of what stands below it, and of an edge's label.
-const LABEL_COLUMN: f64 = 7.5;
-const DETAIL_COLUMN: f64 = 6.4;
-const EDGE_COLUMN: f64 = 5.8;
+const LABEL_COLUMN: f64 = 8.1;
+const DETAIL_COLUMN: f64 = 6.9;
+const EDGE_COLUMN: f64 = 6.3;
 /// A box's padding left and right, and the room for the sign of its state.
 const PADDING: f64 = 14.0;
 const SIGN: f64 = 18.0;
@@ -23,7 +23,7 @@ const DETAILED: usize = 400;
 /// Colours come from the page's custom properties or, without them, from here. What cannot read custom properties at
 /// all (many viewers of SVG files) finds plain colours in the elements' attributes.
 const STYLE: &str = "\
-.sw-graph{--i:var(--ink,#1b2220);--m:var(--muted,#59625f);--s:var(--surface,#ffffff);--l:var(--line-strong,#8b9592);\
+.sw-graph{--i:var(--ink,#1b2220);--m:var(--muted,#59625f);--s:var(--surface,#ffffff);--l:var(--line-strong,#7d8885);\
 --a:var(--accent,#0a6a5c);--b:var(--bad,#b3261e);font-family:system-ui,-apple-system,'Segoe UI',sans-serif}\
 @media (prefers-color-scheme:dark){.sw-graph{--i:var(--ink,#e6eae8);--m:var(--muted,#a3adaa);--s:var(--surface,#1a1f1e);\
 --l:var(--line-strong,#6b7673);--a:var(--accent,#5cc7b2);--b:var(--bad,#ff8a7d)}}\
@@ -53,7 +53,8 @@ pub(super) fn draw(graph: &Graph, place: Place) -> String {
     let layout = layout(graph, &widths, height);
     let states = if detailed { graph.states() } else { Vec::new() };
 
-    let inner = if states.is_empty() { layout.width } else { layout.width.max(LEGEND_COLUMN * states.len().min(3) as f64) };
+    let inner =
+        if states.is_empty() { layout.width } else { layout.width.max(LEGEND_COLUMN * states.len().min(3) as f64) };
     let per_row = ((inner / LEGEND_COLUMN) as usize).max(1);
     let legend_height = if states.is_empty() { 0.0 } else { 14.0 + 20.0 * states.len().div_ceil(per_row) as f64 };
     let (full_width, full_height) = (inner + 2.0 * MARGIN, layout.height + legend_height + 2.0 * MARGIN);
@@ -66,7 +67,7 @@ pub(super) fn draw(graph: &Graph, place: Place) -> String {
         // In a page it shrinks with its column, but only as far as its names can be read.
         match place {
             Place::File => String::new(),
-            Place::Page => format!(" style=\"max-width:{}px;min-width:{}px\"", px(full_width), px(full_width * 0.7)),
+            Place::Page => format!(" style=\"max-width:{}px;min-width:{}px\"", px(full_width), px(full_width * 0.85)),
         },
         xml(&graph.summary()),
         w = px(full_width),
@@ -112,8 +113,8 @@ fn draw_node(svg: &mut String, node: &Node, (x, y, width, height): (f64, f64, f6
     let (stroke, weight, dash) = match node.state {
         Some(State::Executed) => ("#0a6a5c", "1.5", ""),
         Some(State::Failed) => ("#b3261e", "2", ""),
-        Some(State::Skipped | State::Cancelled | State::Pending) => ("#8b9592", "1.2", " stroke-dasharray=\"4 3\""),
-        Some(State::Cached | State::Shared) | None => ("#8b9592", "1.2", ""),
+        Some(State::Skipped | State::Cancelled | State::Pending) => ("#7d8885", "1.2", " stroke-dasharray=\"4 3\""),
+        Some(State::Cached | State::Shared) | None => ("#7d8885", "1.2", ""),
     };
     *svg += &format!("<g class=\"{class}\" transform=\"translate({} {})\">", px(x), px(y));
     let (w, h) = (px(width), px(height));
@@ -189,7 +190,7 @@ fn draw_edges(svg: &mut String, graph: &Graph, layout: &Layout, height: f64, det
     *svg += "<g fill=\"none\" stroke-width=\"1.3\" stroke-linejoin=\"round\">\n";
     for (edge, route) in graph.edges.iter().zip(&layout.edges) {
         let Some(route) = route else { continue };
-        *svg += &format!("<path class=\"edge\" stroke=\"#8b9592\" d=\"{}\"", curve(route, height));
+        *svg += &format!("<path class=\"edge\" stroke=\"#7d8885\" d=\"{}\"", curve(route, height));
         if detailed {
             let label = edge.label.as_deref().map(|label| format!(": {label}")).unwrap_or_default();
             *svg += &format!("><title>{}</title></path>\n", xml(&format!("{} → {}{label}", edge.from, edge.to)));
@@ -263,10 +264,7 @@ fn places(route: &Route, height: f64) -> Vec<(f64, f64)> {
             let middle = (from.1 + to.1) / 2.0;
             let ends = (u * u * u, t * t * t);
             let (near, far) = (3.0 * u * u * t, 3.0 * u * t * t);
-            (
-                (ends.0 + near) * from.0 + (ends.1 + far) * to.0,
-                ends.0 * from.1 + (near + far) * middle + ends.1 * to.1,
-            )
+            ((ends.0 + near) * from.0 + (ends.1 + far) * to.0, ends.0 * from.1 + (near + far) * middle + ends.1 * to.1)
         })
         .collect()
 }

@@ -67,9 +67,14 @@ impl Records {
         let mut bad = Vec::new();
         let mut invalid = invalid.iter().copied().skip_while(|at| *at < from).peekable();
         let mut start = skip_empty_lines(bytes, from);
+        // Once a quote has hung open to the very end, no record may span lines any more. Otherwise each line of such a
+        // text could open another one, and reading would take quadratic time.
+        let mut spans_lines = true;
         while start < bytes.len() {
             let before = records.ends.len();
-            let mut scanned = scan(bytes, start, separator, &mut records.ends);
+            let reach = if spans_lines { bytes.len() } else { line_end(bytes, start).1 };
+            let mut scanned = scan(bytes.get(..reach).unwrap_or(bytes), start, separator, &mut records.ends);
+            spans_lines &= !matches!(scanned.problem, Some((_, Problem::UnclosedQuote(_))));
             let ends = records.ends.get(before..).unwrap_or_default();
             if scanned.problem.is_none() && ends.len() != fields {
                 let at = if ends.len() > fields { place(ends, start, fields) } else { scanned.end };
@@ -278,8 +283,19 @@ mod tests {
 
     #[test]
     fn line_ends_and_quotes() {
-        for text in ["a,b\nc,d\n", "a,b\r\nc,d\r\n", "a,b\nc,d", "a,b\r\nc,d\r", "\n\na,b\n\r\n\nc,d\n\n", "\"a\",\"b\"\r\n\"c\",\"d\""] {
-            assert_eq!(read(text, 2), (vec![vec!["a".into(), "b".into()], vec!["c".into(), "d".into()]], vec![]), "{text:?}");
+        for text in [
+            "a,b\nc,d\n",
+            "a,b\r\nc,d\r\n",
+            "a,b\nc,d",
+            "a,b\r\nc,d\r",
+            "\n\na,b\n\r\n\nc,d\n\n",
+            "\"a\",\"b\"\r\n\"c\",\"d\"",
+        ] {
+            assert_eq!(
+                read(text, 2),
+                (vec![vec!["a".into(), "b".into()], vec!["c".into(), "d".into()]], vec![]),
+                "{text:?}"
+            );
         }
         let (good, bad) = read("\"a\nb\",\"say \"\"hi\"\"\"\n5\" pipe,\n\"\",\"\"\"\"\n,\n", 2);
         assert_eq!(bad, vec![]);

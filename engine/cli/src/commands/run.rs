@@ -1,0 +1,142 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+use stagewright_core::Resources;
+use stagewright_report::number::{self, plain};
+use stagewright_report::{comparison_text, html};
+use stagewright_runtime::{NodeStatus, Options, RunOutcome, RunRecord};
+use stagewright_store::RunEnd;
+
+use crate::args::{Global, RunArgs};
+use crate::commands::get::replace;
+use crate::compare::{VariantMetrics, comparison, metrics, metrics_json};
+use crate::failure::{Failure, INTERRUPTED, STAGE_FAILED};
+use crate::load::Loaded;
+use crate::progress::Progress;
+use crate::{report, terminal};
+
+pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> {
+    let loaded = Loaded::read(&args.workflow)?;
+    let plan = loaded.plan(&args.variant)?;
+    let store = Arc::new(loaded.store(global)?);
+    let options = Options {
+        resources: machine(args.jobs),
+        fail_fast: args.fail_fast,
+        check_determinism: args.check_determinism,
+        workflow_path: loaded.path.clone(),
+        args: std::env::args().skip(1).collect(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::environment(format!("cannot start threads: {error}")))?;
+    let mut progress = Progress::new(&plan);
+    let result = runtime.block_on(stagewright_runtime::run(&plan, Arc::clone(&store), &options, &mut |event| {
+        progress.observe(event);
+    }));
+    progress.end();
+    // A stage that was given up on may still be at work: it must not keep the program.
+    runtime.shutdown_background();
+    let outcome = result?;
+
+    let metrics = metrics(&plan, &outcome, &store)?;
+    let compared = plan.compare.as_ref().and_then(|spec| comparison(spec, &plan, &metrics));
+    let path = args.report.clone().unwrap_or_else(|| report_path(store.root(), &outcome.run));
+    let page = report::build(&loaded, &plan, &outcome, &store, compared.as_ref(), &options)?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::environment(format!("cannot create `{}`: {error}", folder.display())))?;
+    }
+    write_report(&path, &html(&page))?;
+
+    let record = outcome.record(&plan);
+    if args.json {
+        println!("{}", summary_json(&outcome, &record, &metrics, &path));
+    } else {
+        if let Some(compared) = &compared {
+            println!("{}", comparison_text(compared, terminal::width(), terminal::colour_out()));
+        }
+        println!("{}", summary(&outcome, &record));
+        println!("report: {}", shown(&path).display());
+    }
+    Ok(match outcome.end {
+        RunEnd::Succeeded => ExitCode::SUCCESS,
+        RunEnd::Failed => ExitCode::from(STAGE_FAILED),
+        RunEnd::Interrupted => ExitCode::from(INTERRUPTED),
+    })
+}
+
+fn write_report(path: &Path, page: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    replace(path, |file| {
+        file.write_all(page.as_bytes())
+            .map_err(|error| Failure::environment(format!("cannot write `{}`: {error}", path.display())))
+    })
+}
+
+/// Where the report of a run is unless the command line says otherwise.
+fn report_path(store: &Path, run: &str) -> PathBuf {
+    store.join("reports").join(format!("{run}.html"))
+}
+
+/// The path as seen from the current folder, if it is below it.
+fn shown(path: &Path) -> &Path {
+    std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
+}
+
+/// What the machine has for stages.
+fn machine(jobs: Option<u32>) -> Resources {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    Resources { cpus: jobs.unwrap_or(cores), memory: memory().unwrap_or(u64::MAX) }
+}
+
+/// The memory of the machine in bytes, where the system says it in Linux's way.
+fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+fn summary(outcome: &RunOutcome, record: &RunRecord) -> String {
+    let count = |status| record.stages.iter().filter(|stage| stage.status == status).count();
+    let mut parts = Vec::new();
+    for status in
+        [NodeStatus::Executed, NodeStatus::Cached, NodeStatus::Shared, NodeStatus::Skipped, NodeStatus::Failed]
+    {
+        let count = count(status);
+        if count > 0 || status == NodeStatus::Executed {
+            parts.push(format!("{} {}", plain(&number::count(count as u64)), status.name()));
+        }
+    }
+    let word = match outcome.end {
+        RunEnd::Succeeded => "done",
+        RunEnd::Failed => "failed",
+        RunEnd::Interrupted => "interrupted",
+    };
+    format!("{word} in {}: {}", plain(&number::seconds(outcome.seconds)), parts.join(", "))
+}
+
+fn summary_json(
+    outcome: &RunOutcome,
+    record: &RunRecord,
+    metrics: &VariantMetrics,
+    report: &Path,
+) -> serde_json::Value {
+    let status = match outcome.end {
+        RunEnd::Succeeded => "succeeded",
+        RunEnd::Failed => "failed",
+        RunEnd::Interrupted => "interrupted",
+    };
+    json!({
+        "run": outcome.run,
+        "status": status,
+        "seconds": outcome.seconds,
+        "stages": record.stages,
+        "metrics": metrics_json(metrics),
+        "report": report,
+    })
+}

@@ -1,0 +1,184 @@
+//! What ends a command early, and how it is said.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use serde_json::json;
+use stagewright_contract::{ErrorKind, StageError};
+use stagewright_core::node::line_and_column;
+use stagewright_core::{Diagnostic, Diagnostics, Sources};
+use stagewright_store::StoreError;
+
+use crate::terminal::colour_err;
+
+/// A stage failed.
+pub(crate) const STAGE_FAILED: u8 = 1;
+/// The workflow or the command line is wrong.
+pub(crate) const WRONG: u8 = 2;
+/// The machine, a file or a service is at fault.
+pub(crate) const ENVIRONMENT: u8 = 3;
+/// A mistake of ours.
+pub(crate) const BUG: u8 = 101;
+/// Ctrl-C.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// What ends a command early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Mistakes in the workflow.
+    Workflow(Vec<Diagnostic>, Sources),
+    /// Anything else: an exit code, what happened, and what to do about it.
+    Other { code: u8, message: String, help: Option<String> },
+}
+
+impl Failure {
+    /// The command line asks for something that is not there.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Other { code: WRONG, message: message.into(), help: None }
+    }
+
+    /// The machine or a file is at fault.
+    pub(crate) fn environment(message: impl Into<String>) -> Self {
+        Self::Other { code: ENVIRONMENT, message: message.into(), help: None }
+    }
+
+    /// The same failure with advice.
+    pub(crate) fn with_help(mut self, advice: impl Into<String>) -> Self {
+        if let Self::Other { help, .. } = &mut self {
+            *help = Some(advice.into());
+        }
+        self
+    }
+
+    /// Something that is not there, with the nearest of what is.
+    pub(crate) fn unknown<'a>(what: &str, wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let suggestion = Diagnostic::anywhere(format!("there is no {what} `{wanted}`")).suggest(wanted, names);
+        Self::Other { code: WRONG, message: suggestion.message, help: suggestion.help }
+    }
+
+    pub(crate) fn of_diagnostics(diagnostics: Diagnostics, sources: &Sources) -> Self {
+        Self::Workflow(diagnostics.sorted(), sources.clone())
+    }
+
+    /// Says what happened, on standard error and, for machines, as JSON on standard output.
+    pub(crate) fn report(self, json: bool) -> ExitCode {
+        match self {
+            Self::Workflow(diagnostics, sources) => {
+                if json {
+                    let errors: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic_json(diagnostic, &sources)).collect();
+                    println!("{}", json!({ "status": "invalid", "errors": errors }));
+                }
+                let shown = diagnostics.len().min(50);
+                for diagnostic in &diagnostics[..shown] {
+                    eprintln!("{}", render(diagnostic, &sources));
+                }
+                let count = diagnostics.len();
+                if shown < count {
+                    eprintln!("and {} more", count - shown);
+                }
+                eprintln!("{count} {} found, nothing was executed", if count == 1 { "mistake" } else { "mistakes" });
+                ExitCode::from(WRONG)
+            }
+            Self::Other { code, message, help } => {
+                if json {
+                    println!("{}", json!({ "status": "error", "errors": [{ "message": message, "help": help }] }));
+                }
+                eprintln!("error: {message}");
+                if let Some(help) = help {
+                    eprintln!("help: {help}");
+                }
+                ExitCode::from(code)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let code = match error.kind() {
+            ErrorKind::Data => WRONG,
+            ErrorKind::Bug => BUG,
+            ErrorKind::Environment | ErrorKind::Cancelled => ENVIRONMENT,
+        };
+        Self::Other { code, message: error.to_string(), help: error.help() }
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(error: StageError) -> Self {
+        let code = match error.kind {
+            ErrorKind::Data => STAGE_FAILED,
+            ErrorKind::Bug => BUG,
+            ErrorKind::Environment | ErrorKind::Cancelled => ENVIRONMENT,
+        };
+        Self::Other { code, message: error.to_string(), help: error.help }
+    }
+}
+
+fn diagnostic_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Value {
+    let place = diagnostic.span.and_then(|span| {
+        let source = sources.get(span.source)?;
+        let (line, column) = line_and_column(&source.text, span.start);
+        Some((source.name.clone(), line, column))
+    });
+    json!({
+        "file": place.as_ref().map(|(file, ..)| file),
+        "line": place.as_ref().map(|(_, line, _)| line),
+        "column": place.as_ref().map(|(.., column)| column),
+        "message": diagnostic.message,
+        "expected": diagnostic.label,
+        "help": diagnostic.help,
+    })
+}
+
+/// A diagnostic with the text it speaks of.
+#[derive(Debug)]
+struct Shown<'a> {
+    diagnostic: &'a Diagnostic,
+    source: Option<NamedSource<String>>,
+}
+
+fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let theme = if colour_err() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let source = diagnostic
+        .span
+        .and_then(|span| sources.get(span.source))
+        .map(|source| NamedSource::new(&source.name, source.text.clone()));
+    let mut out = String::new();
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_width(100);
+    match handler.render_report(&mut out, &Shown { diagnostic, source }) {
+        Ok(()) => out,
+        Err(_) => diagnostic.one_line(sources),
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.diagnostic.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl miette::Diagnostic for Shown<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.diagnostic.span?;
+        let text = self.source.as_ref()?.inner();
+        let start = span.start.min(text.len());
+        // A mapping spans many lines: its first line is enough to find it.
+        let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default().len();
+        let len = span.len.clamp(1, line.max(1));
+        let place = SourceSpan::new(start.into(), len);
+        let label = Some(self.diagnostic.label.clone()).filter(|label| !label.is_empty());
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(label, place))))
+    }
+}

@@ -1,0 +1,142 @@
+//! What a person sees while a run goes on: bars on a terminal, plain lines elsewhere.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use stagewright_core::{BASE, NodeId, Plan};
+use stagewright_report::number::{self, plain};
+use stagewright_runtime::{NodeOutcome, NodeStatus, RunEvent};
+
+/// Above this many stages, those that were cached are counted and not listed.
+const MANY: usize = 60;
+
+/// Follows a run.
+pub(crate) struct Progress<'a> {
+    plan: &'a Plan,
+    bars: Option<Bars>,
+    list_cached: bool,
+}
+
+struct Bars {
+    all: MultiProgress,
+    total: ProgressBar,
+    stages: HashMap<NodeId, ProgressBar>,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let bars = std::io::stderr().is_terminal().then(|| {
+            let all = MultiProgress::new();
+            let total = all.add(ProgressBar::new(plan.nodes.len() as u64));
+            total.set_style(style("{bar:24} {pos}/{len} stages  {elapsed}"));
+            Bars { all, total, stages: HashMap::new() }
+        });
+        Self { plan, bars, list_cached: plan.nodes.len() <= MANY }
+    }
+
+    /// Takes note of an event.
+    pub(crate) fn observe(&mut self, event: &RunEvent<'_>) {
+        match event {
+            RunEvent::Began(_) => {}
+            RunEvent::Started(id) => {
+                let name = self.name(*id);
+                if let Some(bars) = &mut self.bars {
+                    let bar = bars.all.insert_before(&bars.total, ProgressBar::new_spinner());
+                    bar.set_style(style("{spinner} {msg}  {elapsed}"));
+                    bar.set_message(name);
+                    bar.enable_steady_tick(Duration::from_millis(120));
+                    bars.stages.insert(*id, bar);
+                }
+            }
+            RunEvent::Progress(id, done, total) => {
+                let bar = self.bars.as_ref().and_then(|bars| bars.stages.get(id));
+                if let Some(bar) = bar {
+                    bar.set_style(style("{bar:24} {msg}  {percent}%  {elapsed}"));
+                    bar.set_length(*total);
+                    bar.set_position(*done);
+                }
+            }
+            RunEvent::Finished(id, outcome) => self.finished(*id, outcome),
+            RunEvent::Elsewhere(id, process) => {
+                let by = process.map_or(String::new(), |process| format!(" (process {process})"));
+                self.line(&format!("  waiting  {}: another run computes it{by}", self.name(*id)));
+                self.remove(*id);
+            }
+            RunEvent::Retrying(id, error) => self.line(&format!(" retrying  {}: {error}", self.name(*id))),
+            RunEvent::Damaged(what) => self.line(&format!("  damaged  {what}: it is computed again")),
+            RunEvent::Interrupted(executing) => {
+                let wait = match executing {
+                    0 => String::new(),
+                    1 => ": waiting for the stage at work".to_owned(),
+                    count => format!(": waiting for {count} stages at work"),
+                };
+                self.line(&format!("interrupted{wait}; press Ctrl-C again to kill"));
+            }
+        }
+    }
+
+    /// Takes the bars away.
+    pub(crate) fn end(&mut self) {
+        if let Some(bars) = self.bars.take() {
+            bars.total.finish_and_clear();
+            // The terminal may be gone; there is nobody to tell then.
+            let _ = bars.all.clear();
+        }
+    }
+
+    fn finished(&mut self, id: NodeId, outcome: &NodeOutcome) {
+        self.remove(id);
+        if let Some(bars) = &self.bars {
+            bars.total.inc(1);
+        }
+        let quiet = matches!(outcome.status, NodeStatus::Cached | NodeStatus::Shared) && !self.list_cached;
+        if !quiet {
+            let rows = outcome.outputs.values().filter_map(|output| output.rows).max();
+            let rows = rows.map_or(String::new(), |rows| format!("  {} rows", plain(&number::count(rows))));
+            let seconds = if outcome.seconds > 0.0 {
+                format!("  {}", plain(&number::seconds(outcome.seconds)))
+            } else {
+                String::new()
+            };
+            let reason = outcome.reason.as_ref().map_or(String::new(), |reason| format!("  {reason}"));
+            self.line(&format!("{:>9}  {}{seconds}{rows}{reason}", outcome.status.name(), self.name(id)));
+        }
+        for warning in &outcome.warnings {
+            self.line(&format!("  warning  {}: {warning}", self.name(id)));
+        }
+        if let Some(error) = &outcome.error {
+            self.line(&format!("    error  {}: {error}", self.name(id)));
+            if let Some(help) = &error.help {
+                self.line(&format!("     help  {help}"));
+            }
+        }
+    }
+
+    fn remove(&mut self, id: NodeId) {
+        if let Some(bars) = &mut self.bars
+            && let Some(bar) = bars.stages.remove(&id)
+        {
+            bar.finish_and_clear();
+            bars.all.remove(&bar);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.all.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn name(&self, id: NodeId) -> String {
+        let node = &self.plan.nodes[id];
+        if node.variant == BASE { node.stage.clone() } else { format!("{} ({})", node.stage, node.variant) }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are literals above: one that does not parse falls back to the default bar.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,257 @@
+//! The report of a run, gathered from the plan, the outcome and the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stagewright_contract::{Artifact, CONTRACT_VERSION, Kind, Table, stage_seed};
+use stagewright_core::{BASE, NodeId, Plan};
+use stagewright_report::{
+    Chart, ChartKind, Check, Column, Comparison, Output, Parameter, Report, Series, Source, StageRow, State, Status,
+    TablePreview, Variant, Version,
+};
+use stagewright_runtime::{NodeStatus, Options, RunOutcome};
+use stagewright_store::{RunEnd, Store};
+
+use crate::commands::graph::graph;
+use crate::failure::Failure;
+use crate::load::Loaded;
+
+/// How many rows of a table the report shows.
+const HEAD: usize = 8;
+/// Tables above this size are not read for the report.
+const LARGE: u64 = 256 << 20;
+/// Above this many stages, the report shows no tables.
+const MANY: usize = 200;
+
+/// Gathers the report.
+pub(crate) fn build(
+    loaded: &Loaded,
+    plan: &Plan,
+    outcome: &RunOutcome,
+    store: &Store,
+    comparison: Option<&Comparison>,
+    options: &Options,
+) -> Result<Report, Failure> {
+    let mut tables = Vec::new();
+    let mut charts: Vec<Chart> = comparison.map(curves).unwrap_or_default();
+    let mut checks = Vec::new();
+    if plan.nodes.len() <= MANY {
+        for id in 0..plan.nodes.len() {
+            for (port, table) in read_tables(outcome, id, store) {
+                let node = &plan.nodes[id];
+                if let Some(chart) = figure(plan, id, &port, &table)? {
+                    charts.push(chart);
+                }
+                if node.stage_type.name() == "clean.expect" && port == "report" {
+                    checks.extend(expectations(plan, id, &table)?);
+                }
+                tables.push(preview(plan, id, &port, &table)?);
+            }
+        }
+    }
+    let mut sources: BTreeMap<String, Source> = BTreeMap::new();
+    for file in plan.nodes.iter().flat_map(|node| &node.sources).flat_map(|source| &source.files) {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Ok(found) = store.source_digest(file) {
+            sources.insert(file.display().to_string(), Source { name, bytes: found.size, digest: found.digest.hex() });
+        }
+    }
+    let base_params = plan.variants.first().map(|variant| variant.params.clone()).unwrap_or_default();
+    let mut drawn = graph(plan);
+    for (node, result) in drawn.nodes.iter_mut().zip(&outcome.nodes) {
+        node.state = Some(state(result.status));
+    }
+    Ok(Report {
+        workflow: plan.workflow.clone(),
+        description: plan.description.clone(),
+        run: outcome.run.clone(),
+        status: match outcome.end {
+            RunEnd::Succeeded => Status::Succeeded,
+            RunEnd::Failed => Status::Failed,
+            RunEnd::Interrupted => Status::Cancelled,
+        },
+        started: jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string(),
+        seconds: Some(outcome.seconds),
+        command: format!("stagewright {}", options.args.join(" ")),
+        problem: None,
+        comparisons: comparison.cloned().into_iter().collect(),
+        variants: plan
+            .variants
+            .iter()
+            .map(|variant| Variant {
+                name: variant.name.clone(),
+                description: variant.description.clone(),
+                changes: Vec::new(),
+            })
+            .collect(),
+        charts,
+        tables,
+        graph: drawn,
+        stages: plan.nodes.iter().zip(&outcome.nodes).map(|(node, result)| StageRow {
+            stage: node.stage.clone(),
+            variant: variant_of(plan, &node.variant),
+            uses: node.stage_type.name().to_owned(),
+            state: state(result.status),
+            seconds: Some(result.seconds).filter(|seconds| *seconds > 0.0),
+            rows: result.outputs.values().filter_map(|output| output.rows).max(),
+            key: result.key.map(|key| key.short()),
+            warnings: result.warnings.clone(),
+            error: result.error.as_ref().map(ToString::to_string).or_else(|| result.reason.clone()),
+        })
+        .collect(),
+        checks,
+        sources: sources.into_values().collect(),
+        parameters: base_params
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| Parameter {
+                name: name.clone(),
+                value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            })
+            .collect(),
+        seed: plan.nodes.iter().any(|node| node.seed.is_some()).then(|| stage_seed(&base_params)),
+        versions: vec![
+            Version { of: "Stagewright".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            Version { of: "contract".to_owned(), version: CONTRACT_VERSION.to_string() },
+            Version { of: "code of the stage types".to_owned(), version: loaded.registry.code().short() },
+        ],
+        outputs: plan
+            .nodes
+            .iter()
+            .zip(&outcome.nodes)
+            .flat_map(|(node, result)| result.outputs.iter().map(move |(port, output)| (node, port, output)))
+            .map(|(node, port, output)| Output {
+                stage: node.stage.clone(),
+                port: port.clone(),
+                variant: variant_of(plan, &node.variant),
+                kind: output.kind.name().to_owned(),
+                bytes: output.size,
+                digest: output.digest.hex(),
+            })
+            .collect(),
+    })
+}
+
+fn state(status: NodeStatus) -> State {
+    match status {
+        NodeStatus::Executed => State::Executed,
+        NodeStatus::Cached => State::Cached,
+        NodeStatus::Shared => State::Shared,
+        NodeStatus::Failed => State::Failed,
+        NodeStatus::Skipped => State::Skipped,
+    }
+}
+
+/// The variant to name beside a stage: none where there is only one, or the stage is that of the workflow itself.
+fn variant_of(plan: &Plan, variant: &str) -> Option<String> {
+    (plan.variants.len() > 1 && variant != BASE).then(|| variant.to_owned())
+}
+
+/// The tables of a node that are not too large to look at. One that is damaged is left out: the next run finds it.
+fn read_tables(outcome: &RunOutcome, id: NodeId, store: &Store) -> Vec<(String, std::sync::Arc<Table>)> {
+    outcome.nodes[id]
+        .outputs
+        .iter()
+        .filter(|(_, output)| output.kind == Kind::Table && output.size <= LARGE)
+        .filter_map(|(port, output)| match store.read(output.kind, output.digest) {
+            Ok(Artifact::Table(table)) => Some((port.clone(), table)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePreview, Failure> {
+    let node = &plan.nodes[id];
+    let columns = table
+        .schema()
+        .into_iter()
+        .map(|column| Column { name: column.name, kind: column.dtype, personal: column.personal })
+        .collect();
+    let head = stagewright_frame::head(table, HEAD)?;
+    let preview = TablePreview::new(&node.stage, port, table.rows() as u64, columns, head);
+    Ok(match variant_of(plan, &node.variant) {
+        Some(variant) => preview.variant(variant),
+        None => preview,
+    })
+}
+
+/// Tables of a number of clusters and a score are drawn.
+fn figure(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<Option<Chart>, Failure> {
+    let titles = [("elbow", "WCSS by number of clusters"), ("silhouettes", "Silhouette by number of clusters")];
+    let Some((_, title)) = titles.iter().find(|(name, _)| *name == port) else { return Ok(None) };
+    let names: Vec<&str> = table.names().collect();
+    let [x, y, ..] = names.as_slice() else { return Ok(None) };
+    let frame = stagewright_frame::to_frame(table)?;
+    let xs = stagewright_frame::numbers(&frame, x)?;
+    let ys = stagewright_frame::numbers(&frame, y)?;
+    let points: Vec<(f64, f64)> = xs.into_iter().zip(ys).filter_map(|(x, y)| Some((x?, y?))).collect();
+    let node = &plan.nodes[id];
+    let stage = match variant_of(plan, &node.variant) {
+        Some(variant) => format!("{} ({variant})", node.stage),
+        None => node.stage.clone(),
+    };
+    Ok(Some(Chart {
+        title: format!("{stage}: {title}"),
+        x_label: (*x).to_owned(),
+        y_label: (*y).to_owned(),
+        kind: ChartKind::Line,
+        series: vec![Series::new(*y, points)],
+    }))
+}
+
+fn expectations(plan: &Plan, id: NodeId, table: &Table) -> Result<Vec<Check>, Failure> {
+    let node = &plan.nodes[id];
+    let names: Vec<&str> = table.names().collect();
+    let at = |name: &str| names.iter().position(|candidate| *candidate == name);
+    let rows = stagewright_frame::head(table, table.rows())?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let text = |name: &str| at(name).and_then(|at| row.get(at)).cloned().flatten();
+            Check {
+                stage: node.stage.clone(),
+                variant: variant_of(plan, &node.variant),
+                expectation: text("check").unwrap_or_default(),
+                column: text("column"),
+                passed: text("passed").as_deref() == Some("true"),
+                failing: text("failed").and_then(|count| count.parse().ok()),
+                rows: text("checked").and_then(|count| count.parse().ok()),
+            }
+        })
+        .collect())
+}
+
+/// Metrics at several K as curves over K, a line for each variant.
+fn curves(comparison: &Comparison) -> Vec<Chart> {
+    let mut names: Vec<&str> = Vec::new();
+    for row in &comparison.rows {
+        if let Some((name, _)) = row.metric.rsplit_once('@')
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    let mut charts = Vec::new();
+    for name in names {
+        let mut ks = BTreeSet::new();
+        let mut lines: Vec<Vec<(f64, f64)>> = vec![Vec::new(); comparison.variants.len()];
+        for row in &comparison.rows {
+            let Some((_, k)) = row.metric.rsplit_once('@').filter(|(of, _)| *of == name) else { continue };
+            let Ok(k) = k.parse::<u32>() else { continue };
+            ks.insert(k);
+            for (line, cell) in lines.iter_mut().zip(&row.cells) {
+                line.extend(cell.value.map(|value| (f64::from(k), value)));
+            }
+        }
+        if ks.len() > 1 {
+            charts.push(Chart {
+                title: format!("{name} by number of recommendations"),
+                x_label: "K".to_owned(),
+                y_label: name.to_owned(),
+                kind: ChartKind::Line,
+                series: comparison.variants.iter().zip(lines).map(|(variant, line)| Series::new(variant, line)).collect(),
+            });
+        }
+    }
+    charts
+}

@@ -1,0 +1,364 @@
+//! A report with everything in it; its numbers are made up.
+
+use stagewright_report::{
+    Cell, Change, Chart, ChartKind, Check, Column, Comparison, Edge, Goal, Graph, Node, Output, Parameter, Point,
+    Report, Row, Series, Source, StageRow, State, Status, TablePreview, Variant, Version,
+};
+
+const VARIANTS: [&str; 3] = ["as-published", "honest", "hybrid"];
+
+/// The report of a run of three variants in which one stage failed to be needed, one warned and two checks did not hold.
+pub(crate) fn report() -> Report {
+    Report {
+        workflow: "UK spring campaign".to_owned(),
+        description: Some(
+            "Segments the buyers of the United Kingdom, recommends five products to each and measures how good that is."
+                .to_owned(),
+        ),
+        run: "2026-03-14-k7f3".to_owned(),
+        status: Status::Succeeded,
+        started: "14 March 2026, 09:12:07 UTC".to_owned(),
+        seconds: Some(41.73),
+        command: "stagewright run workflows/campaign.yaml --variant as-published --variant honest --variant hybrid --set k=2"
+            .to_owned(),
+        problem: None,
+        comparisons: vec![recommendation(), purchase()],
+        variants: variants(),
+        charts: charts(),
+        tables: tables(),
+        graph: graph(),
+        stages: stages(),
+        checks: checks(),
+        sources: ["users.csv", "orders.csv", "order_items.csv", "products.csv"]
+            .iter()
+            .zip([17_482_113, 9_120_004, 21_000_751, 4_001_200])
+            .map(|(name, bytes)| Source { name: format!("data/thelook/{name}"), bytes, digest: digest(name) })
+            .collect(),
+        parameters: [("country", "United Kingdom"), ("k", "2"), ("top_n", "5"), ("split_at", "2023-06-01")]
+            .map(|(name, value)| Parameter { name: name.to_owned(), value: value.to_owned() })
+            .to_vec(),
+        seed: Some(42),
+        versions: [("Stagewright", "0.1.0"), ("Store format", "1")]
+            .map(|(of, version)| Version { of: of.to_owned(), version: version.to_owned() })
+            .to_vec(),
+        outputs: VARIANTS
+            .iter()
+            .map(|variant| Output {
+                stage: "evaluate".to_owned(),
+                port: "metrics".to_owned(),
+                variant: Some((*variant).to_owned()),
+                kind: "metrics".to_owned(),
+                bytes: 1_204,
+                digest: digest(variant),
+            })
+            .collect(),
+    }
+}
+
+/// Looks like a digest, and is different for different names.
+fn digest(of: &str) -> String {
+    let mut state = of
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    (0..4)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{state:016x}")
+        })
+        .collect()
+}
+
+fn row(metric: &str, goal: Goal, values: [f64; 3]) -> Row {
+    let cells = values
+        .iter()
+        .enumerate()
+        .map(|(at, &value)| match at {
+            0 => Cell { value: Some(value), ..Cell::default() },
+            _ => Cell {
+                value: Some(value),
+                difference: Some(value - values[0]),
+                relative: (values[0] != 0.0).then(|| (value - values[0]) / values[0]),
+                note: None,
+            },
+        })
+        .collect();
+    Row { metric: metric.to_owned(), goal, cells }
+}
+
+fn comparison(title: &str, rows: Vec<Row>, units: u64) -> Comparison {
+    Comparison {
+        title: Some(title.to_owned()),
+        baseline: VARIANTS[0].to_owned(),
+        variants: VARIANTS.map(str::to_owned).to_vec(),
+        rows,
+        unit: Some("user".to_owned()),
+        units: Some(units),
+    }
+}
+
+fn recommendation() -> Comparison {
+    comparison(
+        "Recommendation",
+        vec![
+            row("ndcg@10", Goal::Maximize, [0.0412, 0.0931, 0.1077]),
+            row("precision@10", Goal::Maximize, [0.0004, 0.0127, 0.0131]),
+            row("recall@10", Goal::Maximize, [0.0034, 0.0611, 0.0598]),
+            row("average_popularity", Goal::Minimize, [812.4, 640.2, 655.9]),
+            row("items_recommended", Goal::Describe, [5447.0, 1893.0, 2210.0]),
+        ],
+        3_677,
+    )
+}
+
+fn purchase() -> Comparison {
+    let mut loss = row("log_loss", Goal::Minimize, [0.6104, 0.5822, 0.5791]);
+    loss.cells[2] =
+        Cell { value: Some(0.5791), note: Some("not comparable: other test users".to_owned()), ..Cell::default() };
+    let mut calibration = row("calibration_slope", Goal::Describe, [0.98, 1.02, 1.0]);
+    calibration.cells[1] = Cell { note: Some("undefined: one class only".to_owned()), ..Cell::default() };
+    comparison("Purchase prediction", vec![loss, calibration], 983_854)
+}
+
+fn variants() -> Vec<Variant> {
+    let variant = |name: &str, description: &str, changes: &[(&str, &str)]| Variant {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        changes: changes
+            .iter()
+            .map(|(path, value)| Change { path: (*path).to_owned(), value: (*value).to_owned() })
+            .collect(),
+    };
+    vec![
+        variant("as-published", "The system as its author describes it, leakage included.", &[]),
+        variant(
+            "honest",
+            "Splits by time and recommends by item neighbours.",
+            &[("split.uses", "evaluate.split_time"), ("recommend.uses", "recommend.item_knn")],
+        ),
+        variant("hybrid", "The same, mixed with popularity in the segment.", &[("recommend.uses", "recommend.hybrid")]),
+    ]
+}
+
+fn charts() -> Vec<Chart> {
+    let ks = || (1..=10).map(f64::from);
+    let curve =
+        |name: &str, from: f64, decay: f64| Series::new(name, ks().map(move |k| (k, from / (1.0 + decay * (k - 1.0)))));
+    let silhouettes = [
+        ("K-Means", [0.4796, 0.3431, 0.3391, 0.3428]),
+        ("spectral", [0.3479, 0.1639, 0.1998, 0.2224]),
+        ("Ward", [0.5079, 0.2883, 0.2934, 0.2959]),
+    ];
+    let mut by_k: Vec<Series> = VARIANTS
+        .iter()
+        .zip([0.011, 0.032, 0.036])
+        .map(|(name, scale)| Series::new(*name, [3.0, 5.0, 7.0, 10.0].map(|k: f64| (k, scale * k.sqrt()))))
+        .collect();
+    by_k[2].points[1] = Point { x: 5.0.into(), y: None };
+    vec![
+        Chart {
+            title: "Elbow: within-cluster sum of squares by k".to_owned(),
+            x_label: "k".to_owned(),
+            y_label: "within-cluster sum of squares".to_owned(),
+            kind: ChartKind::Line,
+            series: vec![curve("K-Means", 14_708.0, 0.7)],
+        },
+        Chart {
+            title: "Silhouette by k".to_owned(),
+            x_label: "k".to_owned(),
+            y_label: "mean silhouette, −1 to 1".to_owned(),
+            kind: ChartKind::Line,
+            series: silhouettes
+                .iter()
+                .map(|(name, values)| Series::new(*name, (2..=5).map(f64::from).zip(*values)))
+                .collect(),
+        },
+        Chart {
+            title: "nDCG@K by variant".to_owned(),
+            x_label: "K".to_owned(),
+            y_label: "nDCG@K".to_owned(),
+            kind: ChartKind::Line,
+            series: by_k,
+        },
+        Chart {
+            title: "Revenue by category".to_owned(),
+            x_label: "category".to_owned(),
+            y_label: "revenue (£)".to_owned(),
+            kind: ChartKind::Bar,
+            series: vec![Series::new(
+                "revenue",
+                [
+                    ("Outerwear & Coats", 61_204.0),
+                    ("Jeans", 58_112.0),
+                    ("Sweaters", 41_007.0),
+                    ("Suits & Sport Coats", 30_940.0),
+                    ("Fashion Hoodies & Sweatshirts", 27_811.0),
+                    ("Swim", 22_190.0),
+                ],
+            )],
+        },
+        Chart {
+            title: "Mean spend by age".to_owned(),
+            x_label: "age".to_owned(),
+            y_label: "£ per user".to_owned(),
+            kind: ChartKind::Bar,
+            series: vec![
+                Series::new("cluster 0", [("under 20", 71.2), ("20–30", 77.0), ("30–40", 79.4), ("over 40", 74.9)]),
+                Series::new("cluster 1", [("under 20", 210.1), ("20–30", 232.8), ("30–40", 229.7), ("over 40", 241.0)]),
+            ],
+        },
+    ]
+}
+
+fn tables() -> Vec<TablePreview> {
+    let column = |name: &str, kind: &str, personal| Column { name: name.to_owned(), kind: kind.to_owned(), personal };
+    let columns = vec![
+        column("user_id", "int64", false),
+        column("name", "utf8", true),
+        column("email", "utf8", true),
+        column("total_user_spent", "float64", false),
+        column("age", "int64", true),
+        column("order_frequency", "int64", false),
+        column("favourite_category", "utf8", false),
+        column("cluster", "int32", false),
+    ];
+    let head = (0..5)
+        .map(|at| {
+            vec![
+                Some(format!("{}", 1_011 + at * 37)),
+                Some("Ada Lovelace".to_owned()),
+                Some("ada@example.org".to_owned()),
+                Some(format!("{:.2}", 41.5 + 17.3 * f64::from(at))),
+                Some("36".to_owned()),
+                Some(format!("{}", 1 + at % 3)),
+                (at != 2).then(|| "Fashion Hoodies & Sweatshirts".to_owned()),
+                Some(format!("{}", at % 2)),
+            ]
+        })
+        .collect();
+    vec![
+        TablePreview::new("kmeans", "segments", 3_677, columns, head),
+        TablePreview::new(
+            "recommend",
+            "recommendations",
+            18_385,
+            vec![
+                column("user_id", "int64", false),
+                column("product_id", "int64", false),
+                column("score", "float64", false),
+                column("reason", "utf8", false),
+            ],
+            vec![
+                vec![
+                    Some("1011".to_owned()),
+                    Some("29107".to_owned()),
+                    Some("0.8713".to_owned()),
+                    Some("because you bought “Levi's 501” and others who did also bought this".to_owned()),
+                ],
+                vec![Some("1011".to_owned()), Some("8014".to_owned()), Some("0.8441".to_owned()), None],
+            ],
+        )
+        .variant("honest"),
+        TablePreview::new("suppress", "suppressed", 0, vec![column("user_id", "int64", false)], Vec::new()),
+    ]
+}
+
+/// Name, stage type, state, seconds, rows and inputs of the stages that all variants have in common.
+type Common = (&'static str, &'static str, State, f64, u64, &'static [(&'static str, &'static str)]);
+const COMMON: [Common; 10] = [
+    ("users", "ingest.csv", State::Cached, 0.0, 100_000, &[]),
+    ("orders", "ingest.csv", State::Cached, 0.0, 125_226, &[]),
+    ("order_items", "ingest.csv", State::Cached, 0.0, 181_759, &[]),
+    ("products", "ingest.csv", State::Executed, 0.31, 29_120, &[]),
+    ("uk_users", "clean.filter", State::Cached, 0.0, 4_561, &[("users", "table")]),
+    ("clean_products", "clean.drop_nulls", State::Executed, 0.04, 29_094, &[("products", "table")]),
+    ("expectations", "clean.expect", State::Executed, 0.09, 6_520, &[("purchases", "table")]),
+    (
+        "purchases",
+        "clean.join",
+        State::Executed,
+        0.87,
+        6_520,
+        &[("order_items", "items"), ("orders", "orders"), ("clean_products", "products"), ("uk_users", "users")],
+    ),
+    ("features", "features.aggregate", State::Executed, 0.22, 3_677, &[("purchases", "table")]),
+    ("kmeans", "segment.kmeans", State::Executed, 6.4, 3_677, &[("features", "table")]),
+];
+/// The same for those that each variant has for itself.
+const OWN: [Common; 4] = [
+    ("split", "evaluate.split", State::Executed, 0.12, 6_520, &[("purchases", "table")]),
+    ("recommend", "recommend.item_knn", State::Executed, 9.1, 18_385, &[("split", "train"), ("kmeans", "segments")]),
+    ("evaluate", "evaluate.ranking", State::Executed, 1.4, 12, &[("recommend", "recommendations"), ("split", "test")]),
+    ("messages", "generate.template", State::Executed, 0.6, 3_677, &[("recommend", "recommendations")]),
+];
+
+fn own_state(variant: &str, name: &str, state: State) -> State {
+    match (variant, name) {
+        ("hybrid", "split") => State::Shared,
+        ("as-published", "split" | "recommend") => State::Cached,
+        ("hybrid", "messages") => State::Pending,
+        _ => state,
+    }
+}
+
+fn graph() -> Graph {
+    let mut graph = Graph::default();
+    for (name, uses, state, _, _, inputs) in COMMON {
+        graph.nodes.push(Node::new(name, name).detail(uses).state(state));
+        graph.edges.extend(inputs.iter().map(|(from, port)| Edge::new(*from, name).label(*port)));
+    }
+    for variant in VARIANTS {
+        for (name, uses, state, _, _, inputs) in OWN {
+            let id = format!("{name}@{variant}");
+            let state = own_state(variant, name, state);
+            graph.nodes.push(Node::new(&id, name).detail(uses).state(state).group(variant));
+            for (from, port) in inputs {
+                let own = OWN.iter().any(|(name, ..)| name == from);
+                let from = if own { format!("{from}@{variant}") } else { (*from).to_owned() };
+                graph.edges.push(Edge::new(from, &id).label(*port));
+            }
+        }
+    }
+    graph
+}
+
+fn stages() -> Vec<StageRow> {
+    let row = |(name, uses, state, seconds, rows, _): Common, variant: Option<&str>| StageRow {
+        stage: name.to_owned(),
+        variant: variant.map(str::to_owned),
+        uses: uses.to_owned(),
+        state: variant.map_or(state, |variant| own_state(variant, name, state)),
+        seconds: (variant.map_or(state, |variant| own_state(variant, name, state)) == State::Executed)
+            .then_some(seconds * if variant == Some("hybrid") { 1.7 } else { 1.0 }),
+        rows: Some(rows),
+        key: digest(&format!("{name}{variant:?}")).get(..10).map(str::to_owned),
+        warnings: match name {
+            "clean_products" => vec!["26 rows have no `brand` or no `name` and were dropped".to_owned()],
+            _ => Vec::new(),
+        },
+        error: None,
+    };
+    let mut rows: Vec<StageRow> = COMMON.into_iter().map(|common| row(common, None)).collect();
+    for variant in VARIANTS {
+        rows.extend(OWN.into_iter().map(|own| row(own, Some(variant))));
+    }
+    rows
+}
+
+fn checks() -> Vec<Check> {
+    let check = |expectation: &str, column: Option<&str>, failing: u64| Check {
+        stage: "expectations".to_owned(),
+        variant: None,
+        expectation: expectation.to_owned(),
+        column: column.map(str::to_owned),
+        passed: failing == 0,
+        failing: Some(failing),
+        rows: Some(6_520),
+    };
+    vec![
+        check("no value is null", Some("order_id"), 0),
+        check("values are between 0 and 2 000", Some("sale_price"), 3),
+        check("values are unique together", None, 0),
+        check("values are one of M, F", Some("gender"), 0),
+        check("no order is before its user's registration", Some("created_at"), 118),
+    ]
+}

@@ -1,0 +1,187 @@
+//! Executing one node: on a thread of its own, from claim to published manifest.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use stagewright_contract::{Artifact, Digest, ErrorKind, Kind, Monitor, SourceFile, StageContext, StageError};
+use stagewright_core::{NodeId, PlanNode};
+use stagewright_store::{Lookup, Manifest, Output, ReadError, SourceDigest, Store, StoreError};
+
+use crate::keys::Sources;
+use crate::values::Slot;
+
+/// Everything that executing a node takes.
+pub(crate) struct Job {
+    pub(crate) node: PlanNode,
+    pub(crate) workflow: String,
+    pub(crate) key: Digest,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) sources: Sources,
+    pub(crate) inputs: Vec<(String, NodeId, Arc<Slot>)>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) check_determinism: bool,
+}
+
+/// How it went.
+pub(crate) enum Executed {
+    /// The outputs are in the store.
+    Done { manifest: Manifest, artifacts: BTreeMap<String, Artifact> },
+    /// Another process published the key before we had the claim.
+    Found(Manifest),
+    /// Another process computes the key.
+    Elsewhere,
+    /// The stored output of this node is damaged; the store has forgotten it.
+    Damaged { producer: NodeId, what: String },
+    /// The stage failed.
+    Failed { error: StageError, seconds: f64, warnings: Vec<String> },
+}
+
+impl Job {
+    pub(crate) fn execute(self) -> Executed {
+        let started = Instant::now();
+        match self.attempt(started) {
+            Ok(executed) => executed,
+            Err(error) => Executed::Failed {
+                error,
+                seconds: started.elapsed().as_secs_f64(),
+                warnings: self.monitor.warnings(),
+            },
+        }
+    }
+
+    fn attempt(&self, started: Instant) -> Result<Executed, StageError> {
+        // Held until the manifest is published.
+        let Some(_claim) = self.store.claim(self.key).map_err(store_error)? else { return Ok(Executed::Elsewhere) };
+        if let Lookup::Hit(manifest) = self.store.lookup(self.key).map_err(store_error)? {
+            return Ok(Executed::Found(manifest));
+        }
+        let mut inputs = BTreeMap::new();
+        for (port, producer, slot) in &self.inputs {
+            match slot.get(&self.store) {
+                Ok(artifact) => inputs.insert(port.clone(), artifact),
+                Err(ReadError::Damaged { digest, what }) => {
+                    let what = format!("artifact `{}` {what}", digest.short());
+                    return Ok(Executed::Damaged { producer: *producer, what });
+                }
+                Err(ReadError::Store(error)) => return Err(store_error(error)),
+                Err(other) => return Err(StageError::environment(other.to_string())),
+            };
+        }
+        self.store.record_fields(self.key, &self.fields).map_err(store_error)?;
+        let artifacts = self.run_stage(inputs.clone())?;
+        let warnings = self.monitor.warnings();
+        self.check_sources()?;
+        let mut blobs = Vec::with_capacity(artifacts.len());
+        let mut outputs = BTreeMap::new();
+        for (port, artifact) in &artifacts {
+            let blob = self.store.put(artifact).map_err(store_error)?;
+            outputs.insert(port.clone(), Output::of(artifact, &blob));
+            blobs.push(blob);
+        }
+        if self.check_determinism {
+            self.run_again(inputs, &outputs)?;
+        }
+        // A stage that was given up on (time-out) must not turn up in the store after all.
+        if self.monitor.is_abandoned() {
+            return Err(StageError::cancelled());
+        }
+        let manifest = Manifest {
+            key: self.key,
+            stage_type: self.node.stage_type.name().to_owned(),
+            workflow: self.workflow.clone(),
+            stage: self.node.stage.clone(),
+            seconds: started.elapsed().as_secs_f64(),
+            created: i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
+                .unwrap_or(i64::MAX),
+            warnings,
+            outputs,
+        };
+        self.store.publish(&manifest, &self.fields, &blobs).map_err(store_error)?;
+        Ok(Executed::Done { manifest, artifacts })
+    }
+
+    /// Runs the stage; a panic is a bug of the stage type, not the end of the run.
+    fn run_stage(&self, inputs: BTreeMap<String, Artifact>) -> Result<BTreeMap<String, Artifact>, StageError> {
+        let sources: BTreeMap<String, Vec<SourceFile>> =
+            self.sources.iter().map(|(param, files)| ((*param).to_owned(), files.clone())).collect();
+        let seed = self.node.seed.unwrap_or_default();
+        let mut context = StageContext::new(inputs, sources, seed, Arc::clone(&self.monitor));
+        let ran = catch_unwind(AssertUnwindSafe(|| self.node.configured.run(&mut context)));
+        match ran {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(panic) => {
+                let message = panic
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned())
+                    .unwrap_or_default();
+                let line = message.lines().next().unwrap_or_default();
+                return Err(StageError::bug(format!("the stage type `{}` panicked: {line}", self.node.stage_type.name()))
+                    .with_help("this is a bug in the stage type: please report it with the workflow"));
+            }
+        }
+        let outputs = context.into_outputs();
+        let declared: BTreeMap<&str, Kind> =
+            self.node.outputs.iter().map(|(port, kind)| (port.as_str(), *kind)).collect();
+        for (port, kind) in &declared {
+            if outputs.get(*port).map(Artifact::kind) != Some(*kind) {
+                return Err(StageError::bug(format!(
+                    "the stage type `{}` did not put its {kind} output `{port}`",
+                    self.node.stage_type.name()
+                )));
+            }
+        }
+        if let Some(port) = outputs.keys().find(|port| !declared.contains_key(port.as_str())) {
+            return Err(StageError::bug(format!(
+                "the stage type `{}` put an output `{port}` that it does not declare",
+                self.node.stage_type.name()
+            )));
+        }
+        Ok(outputs)
+    }
+
+    fn check_sources(&self) -> Result<(), StageError> {
+        for (_, files) in &self.sources {
+            for file in files {
+                let expected = SourceDigest { digest: file.digest, size: file.size };
+                if !self.store.verify_source(&file.path, expected).map_err(store_error)? {
+                    return Err(StageError::environment(format!(
+                        "the source `{}` changed while the stage was reading it",
+                        file.path.display()
+                    ))
+                    .with_help("run again when the file is complete"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_again(&self, inputs: BTreeMap<String, Artifact>, first: &BTreeMap<String, Output>) -> Result<(), StageError> {
+        for (port, artifact) in self.run_stage(inputs)? {
+            let again = self.store.put(&artifact).map_err(store_error)?;
+            if first.get(&port).map(|output| output.digest) != Some(again.digest) {
+                return Err(StageError::bug(format!(
+                    "the stage type `{}` is not deterministic: output `{port}` differs between two runs over the same inputs",
+                    self.node.stage_type.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error of the store as the stage's: nothing of it was stored.
+pub(crate) fn store_error(error: StoreError) -> StageError {
+    let help = error.help();
+    let mut stage = match error.kind() {
+        ErrorKind::Data => StageError::data(error.to_string()),
+        ErrorKind::Bug => StageError::bug(error.to_string()),
+        _ => StageError::environment(error.to_string()),
+    };
+    stage.help = help;
+    stage
+}

@@ -1,0 +1,488 @@
+//! Running a plan: looks keys up as soon as inputs are known, executes what is missing on as many threads as the
+//! declared resources allow, and keeps going around what fails.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use stagewright_contract::{Artifact, Digest, ErrorKind, Monitor, StageError};
+use stagewright_core::key::{key_fields, stage_key};
+use stagewright_core::{NodeId, Plan, Resources, Schedule};
+use stagewright_store::{Event, Lookup, Manifest, Run, RunEnd, RunStart, Store, StoreError};
+use tokio::sync::mpsc;
+
+use crate::execute::{Executed, Job, store_error};
+use crate::keys::{Sources, digest_sources, key_inputs, source_params};
+use crate::outcome::{NodeOutcome, NodeStatus, RunOutcome};
+use crate::values::Values;
+
+/// How often a stage that another process computes is looked up, and progress is reported.
+const TICK: Duration = Duration::from_millis(50);
+/// How long stages at work may go on after Ctrl-C before they are left behind.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How to run a plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the machine has for stages.
+    pub resources: Resources,
+    /// Start nothing new after the first failure.
+    pub fail_fast: bool,
+    /// Run each stage twice and compare the digests of its outputs.
+    pub check_determinism: bool,
+    /// The workflow file, for the journal.
+    pub workflow_path: PathBuf,
+    /// The command line, for the journal.
+    pub args: Vec<String>,
+}
+
+/// Something that a person who watches wants to know.
+#[derive(Debug)]
+pub enum RunEvent<'a> {
+    /// The run began; its id.
+    Began(&'a str),
+    /// A node executes.
+    Started(NodeId),
+    /// A node that executes has done so much of so much.
+    Progress(NodeId, u64, u64),
+    /// Nothing more will happen to a node.
+    Finished(NodeId, &'a NodeOutcome),
+    /// Another process computes a node; its process id, if known.
+    Elsewhere(NodeId, Option<u32>),
+    /// A node is tried again after an error.
+    Retrying(NodeId, &'a StageError),
+    /// Something in the store was damaged and is computed again.
+    Damaged(&'a str),
+    /// The first Ctrl-C: so many stages are still at work.
+    Interrupted(usize),
+}
+
+struct Finished {
+    id: NodeId,
+    key: Digest,
+    executed: Executed,
+}
+
+struct Driver<'a> {
+    plan: &'a Plan,
+    store: Arc<Store>,
+    options: &'a Options,
+    run: Run,
+    schedule: Schedule,
+    values: Values,
+    outcomes: Vec<Option<NodeOutcome>>,
+    keys: HashMap<NodeId, (Digest, Sources)>,
+    monitors: HashMap<NodeId, Arc<Monitor>>,
+    attempts: HashMap<NodeId, u32>,
+    /// Keys that this run computes or has computed, and by which node.
+    mine: HashMap<Digest, NodeId>,
+    /// Nodes whose key another node or another process computes.
+    elsewhere: Vec<NodeId>,
+    used: Vec<Digest>,
+    sender: mpsc::UnboundedSender<Finished>,
+    observe: &'a mut dyn FnMut(&RunEvent<'_>),
+}
+
+/// Runs a plan to its end. Must be called within a multi-threaded tokio runtime.
+///
+/// # Errors
+/// When the store cannot be used; a stage that fails is part of the outcome.
+pub async fn run(
+    plan: &Plan,
+    store: Arc<Store>,
+    options: &Options,
+    observe: &mut dyn FnMut(&RunEvent<'_>),
+) -> Result<RunOutcome, StoreError> {
+    let began = Instant::now();
+    let run = store.begin_run(RunStart {
+        workflow: plan.workflow.clone(),
+        workflow_path: options.workflow_path.clone(),
+        args: options.args.clone(),
+        started: now(),
+    })?;
+    observe(&RunEvent::Began(run.id()));
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mut driver = Driver {
+        plan,
+        schedule: Schedule::new(plan, options.resources),
+        values: Values::new(plan),
+        outcomes: (0..plan.nodes.len()).map(|_| None).collect(),
+        keys: HashMap::new(),
+        monitors: HashMap::new(),
+        attempts: HashMap::new(),
+        mine: HashMap::new(),
+        elsewhere: Vec::new(),
+        used: Vec::new(),
+        store,
+        options,
+        run,
+        sender,
+        observe,
+    };
+    let interrupted = driver.drive(receiver).await?;
+    driver.finish(began, interrupted)
+}
+
+impl Driver<'_> {
+    async fn drive(&mut self, mut receiver: mpsc::UnboundedReceiver<Finished>) -> Result<bool, StoreError> {
+        let mut interrupted = false;
+        let mut give_up: Option<Instant> = None;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if !interrupted {
+                while let Some(id) = self.schedule.next_ready() {
+                    self.look_up(id)?;
+                }
+                while let Some(id) = self.schedule.next_executable() {
+                    self.execute(id)?;
+                }
+            }
+            if self.schedule.is_finished() && self.schedule.executing() == 0 {
+                return Ok(interrupted);
+            }
+            if give_up.is_some_and(|at| Instant::now() >= at) {
+                return Ok(true);
+            }
+            tokio::select! {
+                Some(finished) = receiver.recv() => self.finished(finished)?,
+                _ = tick.tick() => {
+                    for id in std::mem::take(&mut self.elsewhere) {
+                        self.schedule.retry(id);
+                    }
+                    self.report_progress();
+                }
+                signal = tokio::signal::ctrl_c() => {
+                    if signal.is_err() {
+                        continue;
+                    }
+                    if interrupted {
+                        std::process::exit(130);
+                    }
+                    interrupted = true;
+                    give_up = Some(Instant::now() + GRACE);
+                    self.elsewhere.clear();
+                    self.schedule.skip_rest();
+                    for monitor in self.monitors.values() {
+                        monitor.cancel();
+                    }
+                    (self.observe)(&RunEvent::Interrupted(self.schedule.executing()));
+                }
+            }
+        }
+    }
+
+    /// Computes the key of a node whose inputs are all there, and looks it up.
+    fn look_up(&mut self, id: NodeId) -> Result<(), StoreError> {
+        if !self.keys.contains_key(&id) {
+            let node = &self.plan.nodes[id];
+            let sources = match digest_sources(node, &self.store) {
+                Ok(sources) => sources,
+                Err(error) => return self.fail(id, None, store_error(error), 0.0, Vec::new()),
+            };
+            let digests = self.input_digests(id)?;
+            let key = stage_key(&key_inputs(node, &source_params(node), &sources, &digests));
+            self.keys.insert(id, (key, sources));
+        }
+        let Some(key) = self.keys.get(&id).map(|(key, _)| *key) else { return Ok(()) };
+        // A node that this run is computing already, for a stage of another name or variant.
+        if let Some(&other) = self.mine.get(&key)
+            && other != id
+            && self.outcomes[other].is_none()
+        {
+            self.wait_elsewhere(id);
+            return Ok(());
+        }
+        match self.store.lookup(key)? {
+            Lookup::Hit(manifest) => {
+                let status = if self.mine.get(&key).is_some_and(|&other| other != id) {
+                    NodeStatus::Shared
+                } else {
+                    NodeStatus::Cached
+                };
+                self.done(id, status, 0.0, manifest, BTreeMap::new())
+            }
+            Lookup::Miss => {
+                self.schedule.queue(id);
+                Ok(())
+            }
+            Lookup::Damaged { what } => {
+                (self.observe)(&RunEvent::Damaged(&what));
+                self.journal("damaged", id, Some(key), json!({ "what": what }))?;
+                self.schedule.queue(id);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a node aside until the next tick.
+    fn wait_elsewhere(&mut self, id: NodeId) {
+        self.schedule.set_aside(id);
+        self.elsewhere.push(id);
+    }
+
+    fn input_digests(&self, id: NodeId) -> Result<Vec<Digest>, StoreError> {
+        self.plan.nodes[id]
+            .inputs
+            .iter()
+            .map(|input| {
+                self.values.slot(input.node, &input.from).map(|slot| slot.digest()).ok_or_else(|| {
+                    StoreError::Bug(format!("`{}` is done without its output `{}`", self.plan.nodes[input.node].stage, input.from))
+                })
+            })
+            .collect()
+    }
+
+    /// Starts a node on a thread of its own.
+    fn execute(&mut self, id: NodeId) -> Result<(), StoreError> {
+        let node = &self.plan.nodes[id];
+        let Some((key, sources)) = self.keys.get(&id).cloned() else {
+            return Err(StoreError::Bug(format!("`{}` executes without a key", node.stage)));
+        };
+        let digests = self.input_digests(id)?;
+        let fields = key_fields(&key_inputs(node, &source_params(node), &sources, &digests));
+        let inputs = node
+            .inputs
+            .iter()
+            .filter_map(|input| {
+                let slot = self.values.slot(input.node, &input.from)?;
+                Some((input.port.clone(), input.node, Arc::clone(slot)))
+            })
+            .collect();
+        let monitor = Arc::new(Monitor::default());
+        self.monitors.insert(id, Arc::clone(&monitor));
+        self.mine.insert(key, id);
+        (self.observe)(&RunEvent::Started(id));
+        let job = Job {
+            node: node.clone(),
+            workflow: self.plan.workflow.clone(),
+            key,
+            fields,
+            sources,
+            inputs,
+            store: Arc::clone(&self.store),
+            monitor: Arc::clone(&monitor),
+            check_determinism: self.options.check_determinism,
+        };
+        let sender = self.sender.clone();
+        let timeout = node.timeout;
+        let pause = match self.attempts.get(&id) {
+            Some(&attempts) => Duration::from_millis(250 << attempts.min(7)),
+            None => Duration::ZERO,
+        };
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let thread = tokio::task::spawn_blocking(move || job.execute());
+            let joined = match timeout {
+                None => thread.await,
+                Some(limit) => match tokio::time::timeout(limit, thread).await {
+                    Ok(joined) => joined,
+                    Err(_) => {
+                        monitor.abandon();
+                        let error = StageError::environment(format!("took longer than its time-out of {limit:?}"))
+                            .with_help("raise `timeout:`, or give the stage less to do");
+                        let seconds = limit.as_secs_f64();
+                        Ok(Executed::Failed { error, seconds, warnings: monitor.warnings() })
+                    }
+                },
+            };
+            let executed = joined.unwrap_or_else(|error| Executed::Failed {
+                error: StageError::bug(format!("the thread of the stage ended: {error}")),
+                seconds: 0.0,
+                warnings: Vec::new(),
+            });
+            // The receiver is gone only when the run was given up.
+            let _ = sender.send(Finished { id, key, executed });
+        });
+        Ok(())
+    }
+
+    fn finished(&mut self, Finished { id, key, executed }: Finished) -> Result<(), StoreError> {
+        self.monitors.remove(&id);
+        match executed {
+            Executed::Done { manifest, artifacts } => {
+                self.done(id, NodeStatus::Executed, manifest.seconds, manifest, artifacts)
+            }
+            Executed::Found(manifest) => {
+                self.mine.remove(&key);
+                self.done(id, NodeStatus::Cached, 0.0, manifest, BTreeMap::new())
+            }
+            Executed::Elsewhere => {
+                self.mine.remove(&key);
+                (self.observe)(&RunEvent::Elsewhere(id, self.store.claim_holder(key)));
+                self.wait_elsewhere(id);
+                Ok(())
+            }
+            Executed::Damaged { producer, what } => {
+                (self.observe)(&RunEvent::Damaged(&what));
+                self.journal("damaged", producer, None, json!({ "what": what }))?;
+                self.mine.remove(&key);
+                self.outcomes[producer] = None;
+                self.keys.remove(&id);
+                self.schedule.redo(producer, id);
+                Ok(())
+            }
+            Executed::Failed { error, seconds, warnings } => {
+                let attempts = self.attempts.entry(id).or_insert(0);
+                if error.kind == ErrorKind::Environment && *attempts < self.plan.nodes[id].retries {
+                    *attempts += 1;
+                    (self.observe)(&RunEvent::Retrying(id, &error));
+                    self.schedule.retry(id);
+                    return Ok(());
+                }
+                if error.kind == ErrorKind::Cancelled {
+                    self.schedule.failed(id);
+                    return self.record(id, NodeOutcome::skipped("the run was interrupted".to_owned()));
+                }
+                self.fail(id, Some(key), error, seconds, warnings)
+            }
+        }
+    }
+
+    fn done(
+        &mut self,
+        id: NodeId,
+        status: NodeStatus,
+        seconds: f64,
+        manifest: Manifest,
+        artifacts: BTreeMap<String, Artifact>,
+    ) -> Result<(), StoreError> {
+        self.values.set(id, &manifest.outputs, artifacts);
+        self.used.push(manifest.key);
+        if status == NodeStatus::Executed {
+            self.journal("executed", id, Some(manifest.key), json!({ "seconds": seconds }))?;
+        }
+        self.record(
+            id,
+            NodeOutcome {
+                status,
+                key: Some(manifest.key),
+                seconds,
+                cost: manifest.seconds,
+                outputs: manifest.outputs,
+                warnings: manifest.warnings,
+                error: None,
+                reason: None,
+            },
+        )?;
+        for input in &self.plan.nodes[id].inputs {
+            self.values.release(input.node);
+        }
+        self.schedule.done(id);
+        Ok(())
+    }
+
+    fn fail(
+        &mut self,
+        id: NodeId,
+        key: Option<Digest>,
+        error: StageError,
+        seconds: f64,
+        warnings: Vec<String>,
+    ) -> Result<(), StoreError> {
+        self.journal("failed", id, key, json!({ "error": error.to_string(), "seconds": seconds }))?;
+        self.schedule.failed(id);
+        self.record(
+            id,
+            NodeOutcome {
+                status: NodeStatus::Failed,
+                key,
+                seconds,
+                cost: seconds,
+                outputs: BTreeMap::new(),
+                warnings,
+                error: Some(error),
+                reason: None,
+            },
+        )?;
+        if self.options.fail_fast {
+            self.elsewhere.clear();
+            self.schedule.skip_rest();
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, id: NodeId, outcome: NodeOutcome) -> Result<(), StoreError> {
+        (self.observe)(&RunEvent::Finished(id, &outcome));
+        self.outcomes[id] = Some(outcome);
+        Ok(())
+    }
+
+    fn journal(&self, kind: &str, id: NodeId, key: Option<Digest>, data: serde_json::Value) -> Result<(), StoreError> {
+        let node = &self.plan.nodes[id];
+        self.store.event(
+            self.run.id(),
+            &Event {
+                at: now(),
+                kind: kind.to_owned(),
+                stage: node.stage.clone(),
+                variant: node.variant.clone(),
+                key,
+                data,
+            },
+        )
+    }
+
+    fn report_progress(&mut self) {
+        for (id, monitor) in &self.monitors {
+            let (done, total) = monitor.progress();
+            if total > 0 {
+                (self.observe)(&RunEvent::Progress(*id, done, total));
+            }
+        }
+    }
+
+    fn finish(self, began: Instant, interrupted: bool) -> Result<RunOutcome, StoreError> {
+        let Self { plan, store, options, run, outcomes, used, observe, .. } = self;
+        let mut nodes: Vec<NodeOutcome> = Vec::with_capacity(outcomes.len());
+        for (id, outcome) in outcomes.into_iter().enumerate() {
+            let outcome = outcome.unwrap_or_else(|| {
+                let outcome = NodeOutcome::skipped(why_skipped(plan, &nodes, id, interrupted, options.fail_fast));
+                observe(&RunEvent::Finished(id, &outcome));
+                outcome
+            });
+            nodes.push(outcome);
+        }
+        let end = if interrupted {
+            RunEnd::Interrupted
+        } else if nodes.iter().any(|node| node.status == NodeStatus::Failed) {
+            RunEnd::Failed
+        } else {
+            RunEnd::Succeeded
+        };
+        store.use_keys(run.id(), &used)?;
+        let outcome = RunOutcome { run: run.id().to_owned(), end, nodes, seconds: began.elapsed().as_secs_f64() };
+        store.finish_run(run, end, &outcome.record(plan))?;
+        Ok(outcome)
+    }
+}
+
+/// Nodes come after their inputs, so the outcomes of the inputs are known.
+fn why_skipped(plan: &Plan, before: &[NodeOutcome], id: NodeId, interrupted: bool, fail_fast: bool) -> String {
+    let node = &plan.nodes[id];
+    if !node.enabled {
+        return "`when` is false".to_owned();
+    }
+    for input in &node.inputs {
+        let stage = &plan.nodes[input.node].stage;
+        match before.get(input.node).map(|outcome| outcome.status) {
+            Some(NodeStatus::Failed) => return format!("`{stage}` failed"),
+            Some(NodeStatus::Skipped) => return format!("`{stage}` was skipped"),
+            _ => {}
+        }
+    }
+    if interrupted {
+        "the run was interrupted".to_owned()
+    } else if fail_fast {
+        "another stage failed (--fail-fast)".to_owned()
+    } else {
+        "the run ended before it".to_owned()
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

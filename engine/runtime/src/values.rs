@@ -1,0 +1,83 @@
+//! The artifacts that stages hand to each other in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stagewright_contract::{Artifact, Digest, Kind};
+use stagewright_core::{NodeId, Plan};
+use stagewright_store::{Output, ReadError, Store};
+
+/// One output of a node: in memory if it was just computed or already read, else in the store. All who read it share
+/// it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    kind: Kind,
+    digest: Digest,
+    value: Mutex<Option<Artifact>>,
+}
+
+impl Slot {
+    /// The artifact, read from the store if need be.
+    pub(crate) fn get(&self, store: &Store) -> Result<Artifact, ReadError> {
+        let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*value {
+            Some(artifact) => Ok(artifact.clone()),
+            None => {
+                let artifact = store.read(self.kind, self.digest)?;
+                *value = Some(artifact.clone());
+                Ok(artifact)
+            }
+        }
+    }
+
+    /// The digest of the artifact.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+/// The outputs of all nodes that are done, each kept in memory until the last node that reads it is.
+#[derive(Debug)]
+pub(crate) struct Values {
+    slots: Vec<BTreeMap<String, Arc<Slot>>>,
+    readers: Vec<usize>,
+}
+
+impl Values {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut readers = vec![0; plan.nodes.len()];
+        for node in &plan.nodes {
+            for input in &node.inputs {
+                readers[input.node] += 1;
+            }
+        }
+        Self { slots: (0..plan.nodes.len()).map(|_| BTreeMap::new()).collect(), readers }
+    }
+
+    /// The outputs of a node are there; `artifacts` are those in memory.
+    pub(crate) fn set(&mut self, id: NodeId, outputs: &BTreeMap<String, Output>, mut artifacts: BTreeMap<String, Artifact>) {
+        let keep = self.readers[id] > 0;
+        self.slots[id] = outputs
+            .iter()
+            .map(|(port, output)| {
+                let value = artifacts.remove(port).filter(|_| keep);
+                (port.clone(), Arc::new(Slot { kind: output.kind, digest: output.digest, value: Mutex::new(value) }))
+            })
+            .collect();
+    }
+
+    /// An output of a node that is done.
+    pub(crate) fn slot(&self, id: NodeId, port: &str) -> Option<&Arc<Slot>> {
+        self.slots[id].get(port)
+    }
+
+    /// One connection to a node will not be read (again).
+    pub(crate) fn release(&mut self, id: NodeId) {
+        self.readers[id] = self.readers[id].saturating_sub(1);
+        if self.readers[id] == 0 {
+            for slot in self.slots[id].values() {
+                *slot.value.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What the stages compute, against references from scikit-learn 1.6, and what they refuse.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::heaps;
+use polars::prelude::*;
+use serde_json::{Value, json};
+use stagewright_contract::testkit::{Done, Trial};
+use stagewright_contract::{Goal, Stage, StageError};
+use stagewright_frame::testkit::{frame, table};
+use stagewright_segment::{Kmeans, Profile};
+
+fn run<S: Stage>(params: Value, input: &DataFrame) -> Done {
+    Trial::new::<S>(params).input("table", table(input.clone())).run().unwrap()
+}
+
+fn error<S: Stage>(params: Value, input: &DataFrame) -> StageError {
+    Trial::new::<S>(params).input("table", table(input.clone())).run().unwrap_err()
+}
+
+fn refused<S: Stage>(params: Value) -> String {
+    Trial::new::<S>(params).check().unwrap_err().to_string()
+}
+
+fn floats(done: &Done, port: &str, name: &str) -> Vec<Option<f64>> {
+    frame(&done.table(port)).column(name).unwrap().f64().unwrap().iter().collect()
+}
+
+fn ints(done: &Done, port: &str, name: &str) -> Vec<i64> {
+    frame(&done.table(port)).column(name).unwrap().i64().unwrap().iter().flatten().collect()
+}
+
+fn names(done: &Done, port: &str) -> Vec<String> {
+    done.table(port).names().map(str::to_owned).collect()
+}
+
+fn close(found: &[Option<f64>], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found.unwrap() / expected - 1.0).abs() < tolerance, "{found:?} {expected}");
+    }
+}
+
+#[test]
+fn clusters_are_those_of_scikit_learn() {
+    let done = run::<Kmeans>(json!({ "columns": ["a", "b", "c"], "k": 4, "k_max": 5, "n_init": 30 }), &heaps());
+    // KMeans(k, n_init=200).fit(StandardScaler().fit_transform(x)).inertia_ and silhouette_score
+    let wcss = [899.9999999999999, 472.2568926470098, 245.4883592612257, 172.61525097069762, 134.6125336089684];
+    let silhouette = [0.5156985325141146, 0.5160313340620546, 0.44847113960229135, 0.4655589931444664];
+    assert_eq!(ints(&done, "elbow", "k"), [1, 2, 3, 4, 5]);
+    close(&floats(&done, "elbow", "wcss"), &wcss, 1e-12);
+    assert_eq!(ints(&done, "silhouettes", "k"), [2, 3, 4, 5]);
+    close(&floats(&done, "silhouettes", "silhouette"), &silhouette, 1e-12);
+
+    // np.bincount(labels_) and x[labels_ == i].mean(0), largest first
+    assert_eq!(names(&done, "centers"), ["cluster", "size", "a", "b", "c"]);
+    assert_eq!(ints(&done, "centers", "cluster"), [0, 1, 2, 3]);
+    assert_eq!(ints(&done, "centers", "size"), [94, 88, 60, 58]);
+    let a = [3.7032971406815736, 3.1810032978787417, 10.568211929795009, 2.4709417996552254];
+    let c = [219.84762778699428, 65.82540102927845, 243.13927432468327, 372.8114095336673];
+    close(&floats(&done, "centers", "a"), &a, 1e-12);
+    close(&floats(&done, "centers", "c"), &c, 1e-12);
+
+    assert_eq!(names(&done, "table"), ["name", "a", "b", "c", "cluster"]);
+    let labels = ints(&done, "table", "cluster");
+    assert_eq!([0, 1, 2, 3].map(|cluster| labels.iter().filter(|label| **label == cluster).count()), [94, 88, 60, 58]);
+
+    let metrics = done.metrics("metrics");
+    let metric = |name: &str| (metrics.values[name].value.unwrap(), metrics.values[name].goal);
+    assert_eq!(metric("k"), (4.0, Goal::Describe));
+    assert_eq!(metric("wcss"), (floats(&done, "elbow", "wcss")[3].unwrap(), Goal::Minimize));
+    assert_eq!(metric("silhouette"), (floats(&done, "silhouettes", "silhouette")[2].unwrap(), Goal::Maximize));
+    assert_eq!(metric("iterations").1, Goal::Describe);
+    assert_eq!(done.warnings, [""; 0]);
+}
+
+#[test]
+fn unscaled_clusters_are_those_of_scikit_learn() {
+    let params = json!({ "columns": ["a", "b", "c"], "k": 4, "k_max": 5, "n_init": 30, "standardize": false });
+    let done = run::<Kmeans>(params, &heaps());
+    // KMeans(k, n_init=200).fit(x).inertia_; from k = 3 on only one start in 25 to 125 ends there (in scikit-learn, too),
+    // and several optima lie within a thousandth.
+    let wcss = [4864517.751977737, 1803683.18277694, 911210.7528291516, 658430.5343639124, 519129.97488518496];
+    let found = floats(&done, "elbow", "wcss");
+    close(&found[..2], &wcss[..2], 1e-12);
+    close(&found[2..], &wcss[2..], 1e-3);
+}
+
+#[test]
+fn the_number_of_clusters_is_chosen_by_silhouette() {
+    let chosen = |params: Value| run::<Kmeans>(params, &heaps()).metrics("metrics").values["k"].value.unwrap();
+    assert_eq!(chosen(json!({ "columns": ["a", "b", "c"], "k_max": 5 })), 3.0);
+    assert_eq!(chosen(json!({ "columns": ["a", "b", "c"], "k_min": 4, "k_max": 5 })), 5.0);
+}
+
+#[test]
+fn a_k_beyond_k_max_is_found_but_not_tabled() {
+    let done = run::<Kmeans>(json!({ "columns": ["a", "b", "c"], "k": 4, "k_max": 1, "n_init": 30 }), &heaps());
+    assert_eq!(ints(&done, "elbow", "k"), [1]);
+    assert_eq!(ints(&done, "silhouettes", "k"), [] as [i64; 0]);
+    let silhouette = done.metrics("metrics").values["silhouette"].value;
+    close(&[silhouette], &[0.44847113960229135], 1e-12);
+
+    let one = run::<Kmeans>(json!({ "columns": ["a"], "k": 1, "k_max": 1 }), &heaps());
+    assert_eq!(ints(&one, "centers", "size"), [300]);
+    assert_eq!(one.metrics("metrics").values["silhouette"].value, None);
+}
+
+#[test]
+fn fewer_distinct_rows_than_clusters_are_a_warning() {
+    let input = df!("x" => [1i64, 1, 2, 2, 3], "y" => [0i64, 0, 0, 0, 0]).unwrap();
+    let done = run::<Kmeans>(json!({ "columns": ["x", "y"], "k": 4, "k_max": 5 }), &input);
+    assert_eq!(done.warnings, ["there are only 3 distinct rows: as many clusters instead of 4"]);
+    // Equal sizes are ordered by center.
+    assert_eq!(ints(&done, "table", "cluster"), [0, 0, 1, 1, 2]);
+    assert_eq!(floats(&done, "elbow", "wcss")[2..], [Some(0.0); 3]);
+    assert_eq!(floats(&done, "silhouettes", "silhouette")[2..], [None; 2]);
+    assert_eq!(done.metrics("metrics").values["k"].value, Some(3.0));
+
+    let equal = df!("x" => [1.5, 1.5, 1.5]).unwrap();
+    let done = run::<Kmeans>(json!({ "columns": ["x"] }), &equal);
+    assert_eq!(done.warnings, ["there are too few distinct rows to choose a number of clusters: all are one"]);
+    assert_eq!(ints(&done, "table", "cluster"), [0; 3]);
+    assert_eq!(floats(&done, "centers", "x"), [Some(1.5)]);
+}
+
+#[test]
+fn a_sampled_silhouette_is_near_the_exact_one() {
+    let params = json!({ "columns": ["a", "b", "c"], "k": 3, "k_max": 4, "sample_size": 150 });
+    let done = run::<Kmeans>(params, &heaps());
+    assert_eq!(done.warnings, [""; 0]);
+    let sampled = done.metrics("metrics").values["silhouette"].value.unwrap();
+    assert!((sampled - 0.516).abs() < 0.05 && (sampled - 0.5160313340620546).abs() > 1e-9, "{sampled}");
+}
+
+#[test]
+fn the_result_does_not_depend_on_the_number_of_threads() {
+    let input = heaps();
+    let bytes = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run::<Kmeans>(json!({ "columns": ["a", "b", "c"], "n_init": 3 }), &input).bytes())
+    };
+    assert_eq!(bytes(1), bytes(4));
+}
+
+#[test]
+fn extreme_values_are_scaled_or_refused() {
+    let input = df!("x" => [1e300, -1e300, 1e300, 1.0], "y" => [f64::MAX, f64::MIN, 0.0, 1.0]).unwrap();
+    let done = run::<Kmeans>(json!({ "columns": ["x", "y"], "k": 2, "k_max": 3 }), &input);
+    assert!(floats(&done, "centers", "y").iter().all(|center| center.unwrap().is_finite()));
+    let refusal = error::<Kmeans>(json!({ "columns": ["x"], "k": 2, "standardize": false }), &input);
+    assert_eq!(refusal.message, "column `x` has a value beyond 1e100, too large to square");
+}
+
+#[test]
+fn every_row_needs_its_features() {
+    let input = df!("x" => [Some(1.0), None, Some(f64::NAN), Some(f64::INFINITY), Some(2.0)]).unwrap();
+    let missing = error::<Kmeans>(json!({ "columns": ["x"], "k": 2 }), &input);
+    assert_eq!(missing.message, "3 of 5 rows have no finite number in column `x`, every row needs one");
+    assert_eq!(
+        missing.help.as_deref(),
+        Some("fill them in, or leave those rows out with `clean.drop_nulls` or `clean.filter`")
+    );
+    let empty = error::<Kmeans>(json!({ "columns": ["a"], "k": 2 }), &heaps().head(Some(0)));
+    assert_eq!(empty.message, "there are no rows to cluster");
+    let text = error::<Kmeans>(json!({ "columns": ["name"], "k": 2 }), &heaps());
+    assert_eq!(text.message, "column `name` is str, a number is needed");
+    let taken = error::<Kmeans>(json!({ "columns": ["a"], "k": 2, "into": "b" }), &heaps());
+    assert_eq!(taken.message, "there is a column `b` already");
+}
+
+#[test]
+fn kmeans_params_are_checked() {
+    for (params, expected) in [
+        (json!({ "columns": [] }), "columns: no column to cluster by is named"),
+        (json!({ "columns": ["a", "a"] }), "columns/1: `a` is named twice"),
+        (json!({ "columns": ["a", "size"] }), "columns/1: `size` is another column of the output `centers`"),
+        (json!({ "columns": ["a"], "into": "a" }), "columns/0: `a` is another column of the output `centers`"),
+        (json!({ "columns": ["a"], "into": "size" }), "into: `size` is another column of the output `centers`"),
+        (json!({ "columns": ["a"], "k_min": 5, "k_max": 4 }), "k_max: the largest number of clusters is below `k_min`"),
+    ] {
+        assert_eq!(refused::<Kmeans>(params), expected);
+    }
+}
+
+#[test]
+fn clusters_are_profiled() {
+    let input = df!(
+        "cluster" => [Some("b"), Some("a"), Some("b"), None, Some("b")],
+        "age" => [Some(20i64), Some(30), None, Some(99), Some(40)],
+        "spent" => [Some(1.0), Some(f64::NAN), Some(2.0), Some(3.0), Some(6.0)],
+        "city" => ["x", "y", "x", "y", "x"],
+    )
+    .unwrap();
+    let done = run::<Profile>(json!({}), &input);
+    assert_eq!(done.warnings, ["1 row has no `cluster`: left out"]);
+    assert_eq!(names(&done, "table"), ["cluster", "size", "share", "age", "spent"]);
+    let clusters = frame(&done.table("table"));
+    assert_eq!(clusters.column("cluster").unwrap().str().unwrap().iter().collect::<Vec<_>>(), [Some("a"), Some("b")]);
+    assert_eq!(ints(&done, "table", "size"), [1, 3]);
+    assert_eq!(floats(&done, "table", "share"), [Some(0.25), Some(0.75)]);
+    assert_eq!(floats(&done, "table", "age"), [Some(30.0), Some(30.0)]);
+    assert_eq!(floats(&done, "table", "spent"), [None, Some(3.0)]);
+
+    let only = run::<Profile>(json!({ "columns": ["spent"] }), &input);
+    assert_eq!(names(&only, "table"), ["cluster", "size", "share", "spent"]);
+    assert_eq!(
+        refused::<Profile>(json!({ "columns": ["cluster"] })),
+        "columns/0: `cluster` is another column of the output"
+    );
+    assert_eq!(refused::<Profile>(json!({ "cluster": "size" })), "cluster: `size` is another column of the output");
+    let infinite = df!("cluster" => [1i64, 2], "x" => [1.0, f64::INFINITY]).unwrap();
+    assert_eq!(
+        error::<Profile>(json!({}), &infinite).message,
+        "1 of 2 rows have an infinite value in column `x`, finite numbers are needed"
+    );
+}
