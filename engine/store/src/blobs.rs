@@ -28,8 +28,8 @@ pub struct Blob {
 }
 
 impl Store {
-    /// Stores an artifact's canonical bytes. A blob that is there already is replaced, which heals it if it was damaged.
-    /// The bytes are on the disk when this returns.
+    /// Stores an artifact's canonical bytes. A blob that is there already is replaced, which heals it if it was
+    /// damaged. The bytes are on the disk when this returns.
     ///
     /// # Errors
     /// When the artifact has a column type that cannot be stored, or the disk refuses; nothing is left behind then.

@@ -1,5 +1,5 @@
-//! Claims: who is computing what, and which runs are alive. A claim is a locked file; the system frees the lock when its
-//! process ends, however it ends.
+//! Claims: who is computing what, and which runs are alive. A claim is a locked file; the system frees the lock when
+//! its process ends, however it ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;

@@ -1,4 +1,4 @@
-use polars::prelude::{Column, NewChunkedArray, StringChunked, IntoColumn};
+use polars::prelude::{Column, IntoColumn, NewChunkedArray, StringChunked};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError};
@@ -8,9 +8,9 @@ use crate::table::{no_repeats, put_frame, table_ports};
 
 /// Put the numbers of a column into bins.
 ///
-/// As `pandas.cut`: the edges `[0, 9, 20]` make the bins `(0, 9]` and `(9, 20]`, each without its lower edge and with its
-/// upper one; `right: false` turns that around. Numbers outside all bins, and missing ones, have no bin: null. The bin of a
-/// personal column is personal.
+/// As `pandas.cut`: the edges `[0, 9, 20]` make the bins `(0, 9]` and `(9, 20]`, each without its lower edge and with
+/// its upper one; `right: false` turns that around. Numbers outside all bins, and missing ones, have no bin: null. The
+/// bin of a personal column is personal.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
@@ -23,8 +23,8 @@ pub struct Bin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub labels: Option<Vec<String>>,
-    /// The column to hold the name of the bin; the name of the column followed by `_bin` unless given. An existing column
-    /// of that name is replaced.
+    /// The column to hold the name of the bin; the name of the column followed by `_bin` unless given. An existing
+    /// column of that name is replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub into: Option<String>,
@@ -80,9 +80,9 @@ impl Stage for Bin {
         let table = context.table("table")?;
         let mut frame = to_frame(&table)?;
         let labels = self.labels.clone().unwrap_or_else(|| self.intervals());
-        let bins = numbers(&frame, &self.column)?
-            .into_iter()
-            .map(|value| value.and_then(|value| self.bin_of(value)).and_then(|bin| labels.get(bin)).map(String::as_str));
+        let bins = numbers(&frame, &self.column)?.into_iter().map(|value| {
+            value.and_then(|value| self.bin_of(value)).and_then(|bin| labels.get(bin)).map(String::as_str)
+        });
         let into = self.into.clone().unwrap_or_else(|| format!("{}_bin", self.column));
         let column: Column = StringChunked::from_iter_options(into.as_str().into(), bins).into_column();
         frame.with_column(column).map_err(|error| polars_error(&format!("adding column `{into}`"), &error))?;
@@ -97,7 +97,8 @@ impl Bin {
         if self.right && self.include_lowest && value == *lowest {
             return Some(0);
         }
-        let inside = if self.right { *lowest < value && value <= *highest } else { *lowest <= value && value < *highest };
+        let inside =
+            if self.right { *lowest < value && value <= *highest } else { *lowest <= value && value < *highest };
         let before = self.edges.partition_point(|edge| if self.right { *edge < value } else { *edge <= value });
         inside.then(|| before.saturating_sub(1))
     }

@@ -31,12 +31,13 @@ pub enum Type {
 
 /// Convert columns to other types.
 ///
-/// Values convert without loss or not at all: text to a number when it writes one (`12`, `-0.5`; spaces around it do not
-/// matter), a number to `int64` when it is whole, a number to `bool` when it is 0 or 1, text to `bool` when it is `true`,
-/// `false`, `1` or `0`, text to `date32` or `timestamp` when it is ISO 8601 (`2024-01-31`, `2024-01-31 09:30:00`,
-/// `2024-01-31T09:30:00+02:00`; without an offset it is UTC). A `timestamp` becomes the `date32` of its day in UTC. Numbers
-/// stand for days (`date32`) or microseconds (`timestamp`) since 1970-01-01, both ways; dates lie in the years 1 to 9999.
-/// Nulls stay null, and NaN becomes null. For another form of text, use `STRPTIME` in `clean.derive`.
+/// Values convert without loss or not at all: text to a number when it writes one (`12`, `-0.5`; spaces around it do
+/// not matter), a number to `int64` when it is whole, a number to `bool` when it is 0 or 1, text to `bool` when it is
+/// `true`, `false`, `1` or `0`, text to `date32` or `timestamp` when it is ISO 8601 (`2024-01-31`, `2024-01-31
+/// 09:30:00`, `2024-01-31T09:30:00+02:00`; without an offset it is UTC). A `timestamp` becomes the `date32` of its day
+/// in UTC. Numbers stand for days (`date32`) or microseconds (`timestamp`) since 1970-01-01, both ways; dates lie in
+/// the years 1 to 9999. Nulls stay null, and NaN becomes null. For another form of text, use `STRPTIME` in
+/// `clean.derive`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cast {
@@ -121,9 +122,7 @@ fn convert(from: &Column, to: Type) -> Result<Column, StageError> {
         return Ok(from.clone());
     }
     let cast = |column: &Column, dtype: &DataType| {
-        column
-            .cast(dtype)
-            .map_err(|error| polars_error(&format!("converting column `{}`", from.name()), &error))
+        column.cast(dtype).map_err(|error| polars_error(&format!("converting column `{}`", from.name()), &error))
     };
     match (from.dtype(), to) {
         (DataType::Null, _) => Ok(Column::full_null(from.name().clone(), from.len(), &target)),
@@ -170,7 +169,8 @@ fn convert(from: &Column, to: Type) -> Result<Column, StageError> {
             if matches!(to, Type::Int64 | Type::Float64) {
                 return cast(&moments, &target);
             }
-            let within = temporal(from, integers(&moments)?.iter(), if to == Type::String { Type::Timestamp } else { to })?;
+            let within =
+                temporal(from, integers(&moments)?.iter(), if to == Type::String { Type::Timestamp } else { to })?;
             cast(&within, &target)
         }
         (DataType::Duration(_) | DataType::Time, Type::Int64) | (DataType::Binary, Type::String) => cast(from, &target),
@@ -200,9 +200,8 @@ fn parse(from: &Column, to: Type) -> Result<Column, StageError> {
             };
             BooleanChunked::from_iter_options(name, texts.map(|text| text.and_then(read))).into_column()
         }
-        Type::Int64 => {
-            Int64Chunked::from_iter_options(name, texts.map(|text| text.and_then(|text| text.parse().ok()))).into_column()
-        }
+        Type::Int64 => Int64Chunked::from_iter_options(name, texts.map(|text| text.and_then(|text| text.parse().ok())))
+            .into_column(),
         Type::Float64 => {
             let read = |text: &str| text.parse().ok().filter(|value: &f64| value.is_finite());
             Float64Chunked::from_iter_options(name, texts.map(|text| text.and_then(read))).into_column()

@@ -12,11 +12,11 @@ use crate::table::{count, null_where, put_frame, table_ports};
 /// Compute new columns from the columns of a table.
 ///
 /// Each new column is a SQL expression over the columns of the input: arithmetic, `CASE`, `COALESCE`, `CAST`, functions
-/// of text and of time, aggregates over all rows and, with `OVER (PARTITION BY …)`, over groups; subqueries and patterns
-/// of columns are refused. No expression sees another's result: chain two stages for that. `/` divides without rounding
-/// (`//` rounds down). What is not a finite number, such as a division by zero, is null, with a warning that counts them.
-/// A new column is personal when any column that its expression names is. New columns follow the others in the order of
-/// their names; one that is named as an existing column takes its place.
+/// of text and of time, aggregates over all rows and, with `OVER (PARTITION BY …)`, over groups; subqueries and
+/// patterns of columns are refused. No expression sees another's result: chain two stages for that. `/` divides without
+/// rounding (`//` rounds down). What is not a finite number, such as a division by zero, is null, with a warning that
+/// counts them. A new column is personal when any column that its expression names is. New columns follow the others in
+/// the order of their names; one that is named as an existing column takes its place.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Derive {
@@ -55,12 +55,14 @@ impl Stage for Derive {
             let derived = evaluate(&table, &input, name, text)?;
             let mut column = derived.column;
             if column.dtype().is_float() {
-                let finite = column
-                    .is_finite()
-                    .map_err(|error| polars_error(&format!("computing `{name}`"), &error))?;
+                let finite =
+                    column.is_finite().map_err(|error| polars_error(&format!("computing `{name}`"), &error))?;
                 let undefined: BooleanChunked = !&finite;
                 if let Some(rows @ 1..) = undefined.sum() {
-                    context.warn(format!("`{name}` is undefined or infinite in {}, and null there", count(rows as usize, "row")));
+                    context.warn(format!(
+                        "`{name}` is undefined or infinite in {}, and null there",
+                        count(rows as usize, "row")
+                    ));
                     column = null_where(&column, &undefined)?;
                 }
             }

@@ -19,8 +19,8 @@ pub enum Keep {
 
 /// Keep one of several rows that are equal.
 ///
-/// Rows are equal when they hold the same values in the named columns; a null equals a null. The rows that stay keep their
-/// order.
+/// Rows are equal when they hold the same values in the named columns; a null equals a null. The rows that stay keep
+/// their order.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropDuplicates {

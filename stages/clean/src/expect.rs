@@ -72,9 +72,10 @@ pub struct Check {
 
 /// Let a table pass only when it is as expected.
 ///
-/// Every check looks at the whole table. When any check of severity `error` fails, the stage fails and its error lists all
-/// failed checks, how many values fail, and a few of them unless the column is personal; failed checks of severity `warn` are
-/// warnings. Missing values (null and NaN) fail `not_null` alone: the other checks pass over them. The table passes unchanged.
+/// Every check looks at the whole table. When any check of severity `error` fails, the stage fails and its error lists
+/// all failed checks, how many values fail, and a few of them unless the column is personal; failed checks of severity
+/// `warn` are warnings. Missing values (null and NaN) fail `not_null` alone: the other checks pass over them. The table
+/// passes unchanged.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
@@ -271,10 +272,7 @@ impl Check {
     }
 
     fn unique(&self, data: &Data<'_>, columns: &[String]) -> Result<Outcome, StageError> {
-        let keys = columns
-            .iter()
-            .map(|name| nan_to_null(column(&data.frame, name)?))
-            .collect::<Result<Vec<_>, _>>()?;
+        let keys = columns.iter().map(|name| nan_to_null(column(&data.frame, name)?)).collect::<Result<Vec<_>, _>>()?;
         let keys = DataFrame::new(data.frame.height(), keys)
             .and_then(|keys| keys.drop_nulls::<String>(None))
             .map_err(|error| polars_error("comparing values", &error))?;
@@ -317,7 +315,9 @@ impl Check {
                         "column `{name}` is {}, which cannot be compared with `{constant}`",
                         type_name(values.dtype())
                     ))
-                    .with_help("numbers compare with numbers, dates and times with ISO 8601 text; convert with `clean.cast`"));
+                    .with_help(
+                        "numbers compare with numbers, dates and times with ISO 8601 text; convert with `clean.cast`",
+                    ));
                 }
             };
             let out = if below { value.lt(bound) } else { value.gt(bound) };

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use polars::prelude::{AnyValue, Column, DataFrame, DataType, FillNullStrategy, GroupsIndicator, Scalar, SortMultipleOptions};
+use polars::prelude::{
+    AnyValue, Column, DataFrame, DataType, FillNullStrategy, GroupsIndicator, Scalar, SortMultipleOptions,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError};
@@ -28,10 +30,10 @@ pub enum Strategy {
 
 /// Fill the gaps of columns.
 ///
-/// A gap is a null, or NaN in a float column. `values` fills the gaps of a column with a constant, which must be a value of
-/// the column's type (dates and times are text in ISO 8601); `strategy` fills them from the column itself. The statistics are
-/// taken over the rows of this table: to keep a test set honest, fill after splitting. Gaps that cannot be filled, because
-/// the column holds no value or none above, stay null, with a warning that counts them.
+/// A gap is a null, or NaN in a float column. `values` fills the gaps of a column with a constant, which must be a
+/// value of the column's type (dates and times are text in ISO 8601); `strategy` fills them from the column itself. The
+/// statistics are taken over the rows of this table: to keep a test set honest, fill after splitting. Gaps that cannot
+/// be filled, because the column holds no value or none above, stay null, with a warning that counts them.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fill {
@@ -58,7 +60,9 @@ impl Stage for Fill {
                 .with_help("name columns in `values`, as in `values: { city: unknown }`, or in `strategy`"));
         }
         match self.strategy.keys().find(|name| self.values.contains_key(*name)) {
-            Some(name) => Err(ParamError::new(format!("strategy/{name}"), format!("`{name}` is filled by `values` already"))),
+            Some(name) => {
+                Err(ParamError::new(format!("strategy/{name}"), format!("`{name}` is filled by `values` already")))
+            }
             None => Ok(()),
         }
     }
@@ -99,9 +103,7 @@ fn with_constant(column: &Column, constant: &Constant) -> Result<Column, StageEr
         StageError::data(format!("column `{name}` is {}, which `{constant}` is no value of", type_name(&dtype)))
             .with_help("give a value of that type, or convert the column with `clean.cast` before")
     })?;
-    let column = column
-        .cast(&dtype)
-        .map_err(|error| polars_error(&format!("filling column `{name}`"), &error))?;
+    let column = column.cast(&dtype).map_err(|error| polars_error(&format!("filling column `{name}`"), &error))?;
     with_value(&nan_to_null(&column)?, value)
 }
 
@@ -133,8 +135,10 @@ fn with_strategy(frame: &DataFrame, name: &str, strategy: Strategy) -> Result<Co
                 Some(value) if value.is_finite() => {
                     with_value(&column, Scalar::new(DataType::Float64, AnyValue::Float64(value)))
                 }
-                Some(_) => Err(StageError::data(format!("column `{name}` holds infinite numbers, so it has no such average"))
-                    .with_help("leave them out with `clean.filter`, or make them null with `clean.outliers`")),
+                Some(_) => {
+                    Err(StageError::data(format!("column `{name}` holds infinite numbers, so it has no such average"))
+                        .with_help("leave them out with `clean.filter`, or make them null with `clean.outliers`"))
+                }
                 None => Ok(column),
             }
         }

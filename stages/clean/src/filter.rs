@@ -11,8 +11,8 @@ use crate::table::{put_frame, rows, table_ports, type_name};
 ///
 /// The condition is a SQL expression over the columns of the table that is true or false for each row; where it is null
 /// (as is every comparison with null) the row is left out. Text stands in single quotes, names of columns that are not
-/// plain words in double quotes. NaN compares as larger than every number. Subqueries and patterns of columns are refused.
-/// The rows keep their order.
+/// plain words in double quotes. NaN compares as larger than every number. Subqueries and patterns of columns are
+/// refused. The rows keep their order.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {

@@ -41,10 +41,11 @@ pub enum Validate {
 
 /// Combine the rows of two tables that have equal keys.
 ///
-/// The columns are those of `left`, then those of `right` without its keys: a key appears once, under its name in `left`
-/// (in a full join with the value of whichever table has it). Another column of `right` whose name is taken gets the suffix.
-/// Keys must be of the same type on both sides; a null key equals nothing, as in SQL. The rows come in the order of `left`,
-/// partners of one row in the order of `right`; a full join ends with the rows of `right` that have no partner.
+/// The columns are those of `left`, then those of `right` without its keys: a key appears once, under its name in
+/// `left` (in a full join with the value of whichever table has it). Another column of `right` whose name is taken gets
+/// the suffix. Keys must be of the same type on both sides; a null key equals nothing, as in SQL. The rows come in the
+/// order of `left`, partners of one row in the order of `right`; a full join ends with the rows of `right` that have no
+/// partner.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Join {

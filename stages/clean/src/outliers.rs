@@ -33,11 +33,11 @@ pub enum Action {
 
 /// Find numbers that lie far from the others of their column, and drop, clip, mark or clear them.
 ///
-/// Bounds are taken for each column from its own finite numbers: with `iqr` the quartiles minus and plus `k` interquartile
-/// ranges (J. Tukey, Exploratory Data Analysis, 1977; quartiles interpolate linearly as numpy's), with `zscore` the mean
-/// minus and plus `k` population standard deviations. A number outside of the bounds is an outlier; infinities are, nulls and
-/// NaN are not, and a column of equal numbers has none. An existing column `is_outlier` is replaced by `mark`, and it is
-/// personal when any of the columns is.
+/// Bounds are taken for each column from its own finite numbers: with `iqr` the quartiles minus and plus `k`
+/// interquartile ranges (J. Tukey, Exploratory Data Analysis, 1977; quartiles interpolate linearly as numpy's), with
+/// `zscore` the mean minus and plus `k` population standard deviations. A number outside of the bounds is an outlier;
+/// infinities are, nulls and NaN are not, and a column of equal numbers has none. An existing column `is_outlier` is
+/// replaced by `mark`, and it is personal when any of the columns is.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outliers {
@@ -46,8 +46,8 @@ pub struct Outliers {
     pub columns: Vec<String>,
     /// How the bounds are found.
     pub method: Method,
-    /// How far the bounds lie, in interquartile ranges or standard deviations; above 0. 1.5 for `iqr` and 3 for `zscore`
-    /// unless given.
+    /// How far the bounds lie, in interquartile ranges or standard deviations; above 0. 1.5 for `iqr` and 3 for
+    /// `zscore` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub k: Option<f64>,

@@ -20,7 +20,8 @@ pub struct Rename {
 
 impl Stage for Rename {
     const TYPE: &'static str = "clean.rename";
-    const EXAMPLE: &'static str = "inputs: { table: products }\nwith: { columns: { id: product_id, name: product_name } }";
+    const EXAMPLE: &'static str =
+        "inputs: { table: products }\nwith: { columns: { id: product_id, name: product_name } }";
 
     fn ports() -> Vec<Port> {
         table_ports("Any table.", "The same table with the new names.")

@@ -8,13 +8,18 @@ pub(crate) struct Evaluated {
     pub(crate) personal: bool,
 }
 
-/// A SQL expression whose columns are all named in it: a subquery could read files that are no sources of the stage, and
-/// a pattern of columns would hide which of them are personal.
+/// A SQL expression whose columns are all named in it: a subquery could read files that are no sources of the stage,
+/// and a pattern of columns would hide which of them are personal.
 pub(crate) fn parse(text: &str) -> Result<Expr, String> {
+    const SUBQUERY: &str = "an expression cannot hold a subquery";
+    // Before parsing: polars opens the file that a subquery names while it parses.
+    if has_query(text) {
+        return Err(SUBQUERY.to_owned());
+    }
     let parsed = expression(text)?;
     for part in &parsed {
         match part {
-            Expr::SubPlan(..) => return Err("an expression cannot hold a subquery".to_owned()),
+            Expr::SubPlan(..) => return Err(SUBQUERY.to_owned()),
             Expr::Selector(_) => return Err("an expression names its columns one by one, without a pattern".to_owned()),
             _ => {}
         }
@@ -48,4 +53,66 @@ pub(crate) fn evaluate(table: &Table, frame: &DataFrame, name: &str, text: &str)
         .filter(|column| column.len() == frame.height())
         .ok_or_else(|| StageError::data(format!("`{text}` does not give one value for each row")))?;
     Ok(Evaluated { column, personal: first_personal.is_some() })
+}
+
+/// Whether a query begins anywhere outside of quotes and comments: with `SELECT`, or with `FROM` after a parenthesis
+/// (as opposed to the `FROM` of `EXTRACT(year FROM day)`).
+fn has_query(text: &str) -> bool {
+    let mut before = ' ';
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let skipped = match first {
+            '\'' | '"' | '`' => rest.get(1..).and_then(|inside| inside.find(first)).map_or(rest.len(), |end| end + 2),
+            _ if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            _ if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            _ if word > 0 => {
+                let name = rest.get(..word).unwrap_or_default();
+                if name.eq_ignore_ascii_case("select") || (name.eq_ignore_ascii_case("from") && before == '(') {
+                    return true;
+                }
+                word
+            }
+            _ => first.len_utf8(),
+        };
+        let comment = rest.starts_with("--") || rest.starts_with("/*");
+        if !comment && !first.is_whitespace() {
+            before = first;
+        }
+        rest = rest.get(skipped..).unwrap_or_default();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_queries() {
+        for text in [
+            "id IN (SELECT a FROM b)",
+            "EXISTS(select 1)",
+            "id IN (FROM read_csv('x'))",
+            "id IN ( /* ' */ from b)",
+            "name = 'it''s' AND id IN (SELECT 1)",
+            "id IN (-- (\nFROM b)",
+            "\"a\" IN (\nSelect 1)",
+        ] {
+            assert!(has_query(text), "{text}");
+        }
+        for text in [
+            "choice = 'please select'",
+            "\"select\" > 1",
+            "EXTRACT(year FROM day) = 2024",
+            "selected = 1",
+            "a IS DISTINCT FROM b",
+            "é > 'ø' -- select",
+            "name = 'it''s (from here)'",
+            "'unclosed select",
+            "",
+        ] {
+            assert!(!has_query(text), "{text}");
+        }
+    }
 }

@@ -23,8 +23,8 @@ pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
     Some(mean(&squares)?.sqrt() * scale)
 }
 
-/// The quantile at `q` (0 to 1) of ascending numbers with linear interpolation between neighbours, which is numpy's default
-/// (definition 7 of Hyndman and Fan, 1996); none of nothing.
+/// The quantile at `q` (0 to 1) of ascending numbers with linear interpolation between neighbours, which is numpy's
+/// default (definition 7 of Hyndman and Fan, 1996); none of nothing.
 pub(crate) fn quantile(ascending: &[f64], q: f64) -> Option<f64> {
     let position = q * ascending.len().checked_sub(1)? as f64;
     let (low, part) = (position.floor(), position.fract());

@@ -8,10 +8,7 @@ use crate::time;
 
 /// One table in, one table out.
 pub(crate) fn table_ports(input: &str, output: &str) -> Vec<Port> {
-    vec![
-        Port::input("table", Kind::Table, input),
-        Port::output("table", Kind::Table, output),
-    ]
+    vec![Port::input("table", Kind::Table, input), Port::output("table", Kind::Table, output)]
 }
 
 /// Sets output `table`; `personal` names the columns whose marks do not follow from their names.
@@ -41,9 +38,7 @@ pub(crate) fn missing(column: &Column) -> Result<BooleanChunked, StageError> {
     if !column.dtype().is_float() {
         return Ok(nulls);
     }
-    let nan = column
-        .is_nan()
-        .map_err(|error| polars_error(&format!("reading column `{}`", column.name()), &error))?;
+    let nan = column.is_nan().map_err(|error| polars_error(&format!("reading column `{}`", column.name()), &error))?;
     // Where the value is null, so is `nan`; true or null is true.
     Ok(&nulls | &nan)
 }

@@ -48,7 +48,8 @@ fn casts() {
         conformance::<Cast>(&json!({ "columns": { "day": "date32" }, "strict": strict }), &[("table", orders())]);
         conformance::<Cast>(&json!({ "columns": { "day": "timestamp" }, "strict": strict }), &[("table", orders())]);
     }
-    let lossy = json!({ "columns": { "id": "bool", "spent": "int64", "city": "float64", "age": "bool" }, "strict": false });
+    let lossy =
+        json!({ "columns": { "id": "bool", "spent": "int64", "city": "float64", "age": "bool" }, "strict": false });
     conformance::<Cast>(&lossy, &[("table", users())]);
     let lossy = json!({ "columns": { "spent": "timestamp", "city": "bool", "age": "date32" }, "strict": false });
     conformance::<Cast>(&lossy, &[("table", users())]);
@@ -151,18 +152,24 @@ fn examples() {
         ("clean.filter", json!({ "where": "country = 'United Kingdom'" })),
         ("clean.drop_nulls", json!({ "columns": ["brand", "name"] })),
         ("clean.drop_duplicates", json!({ "columns": ["order_id"], "keep": "last" })),
-        ("clean.join", json!({ "left_on": ["product_id"], "right_on": ["id"], "how": "left", "validate": "many_to_one" })),
+        (
+            "clean.join",
+            json!({ "left_on": ["product_id"], "right_on": ["id"], "how": "left", "validate": "many_to_one" }),
+        ),
         ("clean.bin", json!({ "column": "age", "edges": [0, 19, 30, 40, 50, 60, 200], "into": "age_group" })),
         ("clean.fill", json!({ "values": { "city": "unknown", "visits": 0 }, "strategy": { "age": "median" } })),
         ("clean.outliers", json!({ "columns": ["sale_price"], "method": "iqr", "k": 3.0, "action": "drop" })),
-        ("clean.expect", json!({ "checks": [
+        (
+            "clean.expect",
+            json!({ "checks": [
             { "check": "row_count", "min": 1 },
             { "check": "not_null", "columns": ["order_id", "user_id"] },
             { "check": "unique", "column": "order_id" },
             { "check": "between", "column": "sale_price", "min": 0, "max": 1000, "severity": "warn" },
             { "check": "in_set", "column": "status", "values": ["Complete", "Shipped", "Processing"] },
             { "check": "foreign_key", "column": "user_id", "references": "id" },
-        ] })),
+        ] }),
+        ),
     ];
     for (stage_type, (name, params)) in stage_types().iter().zip(examples) {
         assert_eq!(stage_type.name(), name);

@@ -12,8 +12,8 @@ use crate::time::{DAY, moments, parse_moment};
 ///
 /// Recency is the time from the user's last purchase to `now` in days (a fraction of a day counts), frequency the
 /// number of distinct orders, monetary the sum of the prices. Each gets a score from 1 (worst) to `bins` (best), and
-/// `rfm_score` is the three digits in that order, such as `545` (Hughes, Strategic Database Marketing, 1994). A score is
-/// `1 + floor(bins × w / n)`, where `w` of the `n` users are strictly worse: with five bins a quintile where values
+/// `rfm_score` is the three digits in that order, such as `545` (Hughes, Strategic Database Marketing, 1994). A score
+/// is `1 + floor(bins × w / n)`, where `w` of the `n` users are strictly worse: with five bins a quintile where values
 /// differ, and users with equal values always have equal scores. Purchases after `now` are left out with a warning, so
 /// that an earlier `now` gives the scores as they were then; so are rows without a user or without a time. A row
 /// without a price adds no money, a row without an order adds no order.

@@ -83,8 +83,8 @@ fn standardize(values: &[Option<f64>]) -> Vec<Option<f64>> {
     if lowest >= highest {
         return values.iter().map(|value| value.map(|_| 0.0)).collect();
     }
-    // Measured in the power of two below the largest, which is exact, squares of very large and very small values stay in
-    // range: the number without its mantissa.
+    // Measured in the power of two below the largest, which is exact, squares of very large and very small values stay
+    // in range: the number without its mantissa.
     let largest = lowest.abs().max(highest.abs());
     let unit = f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits()).max(f64::MIN_POSITIVE);
     let count = known.len() as f64;

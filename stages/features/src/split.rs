@@ -13,13 +13,13 @@ use crate::time::{moments, parse_moment};
 ///
 /// Every row goes to one of the two parts and keeps its place among its fellows. `random` draws `ceil(n × test_size)`
 /// of the n rows for the test, as scikit-learn's `train_test_split` (the rows drawn differ from scikit-learn's). `time`
-/// takes the rows at `cutoff` or later for the test; with `test_size` instead, the cutoff is the time of the
-/// `ceil(n × test_size)`-th latest row, so that rows of equal time stay together and the test part may be larger.
-/// `last_order` takes for the test every user's last order (the one with the latest time; of several, the one with the
-/// largest order id; an order without a time counts as the earliest), unless the user has fewer than `min_orders`
-/// orders. Rows without a time under `time`, and rows without a user or an order under `last_order`, go to training with
-/// a warning. To judge recommendations of future purchases, use
-/// `time` or `last_order`: a random split lets the future into the training.
+/// takes the rows at `cutoff` or later for the test; with `test_size` instead, the cutoff is the time of the `ceil(n ×
+/// test_size)`-th latest of the n rows with a time, so that rows of equal time stay together and the test part may be
+/// larger. `last_order` takes for the test every user's last order (the one with the latest time; of several, the one
+/// with the largest order id; an order without a time counts as the earliest), unless the user has fewer than
+/// `min_orders` orders. Rows without a time under `time`, and rows without a user or an order under `last_order`, go to
+/// training with a warning. To judge recommendations of future purchases, use `time` or `last_order`: a random split
+/// lets the future into the training.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Split {

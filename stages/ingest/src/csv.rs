@@ -27,11 +27,11 @@ use crate::values::{self, Reading, ValueType};
 /// next lone `"` and may hold separators, line breaks and doubled quotes; a quote further on in a field is itself.
 /// Spaces belong to the field; empty lines are skipped. A column without a declared type gets the first of bool, int64,
 /// float64, date32, timestamp and string that all its values are of, in the whole of every file; a column of nulls is
-/// string. Guessing loses nothing: numbers with leading zeros or a plus sign (postal codes, telephone numbers) and whole
-/// numbers beyond 64 bits stay text, and `NaN` and `inf` are text unless they are null values. Timestamps are
-/// microseconds of UTC, read from `2022-04-19 14:22:33+00:00`, with a fraction of a second, with `T`, with `Z` or ` UTC`
-/// or another offset, and taken as UTC without one. With `header: false` the columns are `column_1`, `column_2`, …, and
-/// so is a column whose name is empty.
+/// string. Guessing loses nothing: numbers with leading zeros or a plus sign (postal codes, telephone numbers) and
+/// whole numbers beyond 64 bits stay text, and `NaN` and `inf` are text unless they are null values. Timestamps are
+/// microseconds of UTC, read from `2022-04-19 14:22:33+00:00`, with a fraction of a second, with `T`, with `Z` or `
+/// UTC` or another offset, and taken as UTC without one. With `header: false` the columns are `column_1`, `column_2`,
+/// …, and so is a column whose name is empty.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Csv {
@@ -102,8 +102,8 @@ with:
             Port::output(
                 "rejects",
                 Kind::Table,
-                "The bad records: file (string), line (int64, where the record begins), column (string, null when it is \
-                 not about one), reason (string), text (string, the record as it is in the file; personal if any \
+                "The bad records: file (string), line (int64, where the record begins), column (string, null when it \
+                 is not about one), reason (string), text (string, the record as it is in the file; personal if any \
                  column is).",
             )
             .only_if("bad_rows", "reject"),

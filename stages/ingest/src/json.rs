@@ -18,13 +18,13 @@ use crate::values::ValueType;
 
 /// Read a table from JSON files: an array of objects, or one object per line.
 ///
-/// A file whose first character is `[` is an array; any other is JSON lines, where empty lines are skipped. Files may be
-/// plain or compressed with gzip or Zstandard (their first bytes tell), in UTF-8. The columns are the keys, in the order
-/// in which they first occur; a key that an object lacks is null there. A column without a declared type is what its
-/// values are: bool, int64, float64 (numbers with a fraction or an exponent or beyond 64 bits among them), or text, and
-/// text that is a date or a timestamp throughout is date32 or timestamp, as in `ingest.csv`; text that looks like a
-/// number stays text. Columns whose values are of several kinds need a declared type; string takes them all. Objects and
-/// arrays within a record are refused unless `columns` leaves them out.
+/// A file whose first character is `[` is an array; any other is JSON lines, where empty lines are skipped. Files may
+/// be plain or compressed with gzip or Zstandard (their first bytes tell), in UTF-8. The columns are the keys, in the
+/// order in which they first occur; a key that an object lacks is null there. A column without a declared type is what
+/// its values are: bool, int64, float64 (numbers with a fraction or an exponent or beyond 64 bits among them), or text,
+/// and text that is a date or a timestamp throughout is date32 or timestamp, as in `ingest.csv`; text that looks like a
+/// number stays text. Columns whose values are of several kinds need a declared type; string takes them all. Objects
+/// and arrays within a record are refused unless `columns` leaves them out.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Json {
@@ -127,7 +127,8 @@ fn read(text: &Text, rows: &mut Rows) -> Result<(), StageError> {
     Ok(())
 }
 
-/// An error with its place. What serde would say about a value of the wrong kind holds the value, which may be personal.
+/// An error with its place. What serde would say about a value of the wrong kind holds the value, which may be
+/// personal.
 fn located(file: &str, lines_before: usize, error: &serde_json::Error, problem: Option<Problem>) -> StageError {
     let place = format!("{file}:{}:{}", lines_before + error.line(), error.column());
     let problem = problem.unwrap_or_else(|| match error.classify() {

@@ -12,10 +12,10 @@ use crate::select;
 
 /// Read a table from Parquet files.
 ///
-/// The types are those of the file, with three exceptions. Decimals become float64, with a warning, since tables hold no
-/// decimals. Dictionary-encoded (categorical) text becomes text. Timestamps and durations become microseconds. Nested
-/// columns are refused: leave them out with `columns`. Several files must have the same columns with the same types; a
-/// column that is all null in one of them (type null) takes its type from the others.
+/// The types are those of the file, with three exceptions. Decimals become float64, with a warning, since tables hold
+/// no decimals. Dictionary-encoded (categorical) text becomes text. Timestamps and durations become microseconds.
+/// Nested columns are refused: leave them out with `columns`. Several files must have the same columns with the same
+/// types; a column that is all null in one of them (type null) takes its type from the others.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parquet {

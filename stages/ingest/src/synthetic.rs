@@ -87,26 +87,27 @@ impl Stage for Synthetic {
             Port::output(
                 "users",
                 Kind::Table,
-                "One row per user: id, first_name, last_name, email, age (12 to 70), gender (F, M), state, street_address, \
-                 postal_code, city (1 % null), country, latitude, longitude (degrees), traffic_source, created_at.",
+                "One row per user: id, first_name, last_name, email, age (12 to 70), gender (F, M), state, \
+                 street_address, postal_code, city (1 % null), country, latitude, longitude (degrees), \
+                 traffic_source, created_at.",
             ),
             Port::output(
                 "orders",
                 Kind::Table,
-                "One row per order: order_id, user_id, status, gender, created_at, returned_at, shipped_at, delivered_at, \
-                 num_of_item.",
+                "One row per order: order_id, user_id, status, gender, created_at, returned_at, shipped_at, \
+                 delivered_at, num_of_item.",
             ),
             Port::output(
                 "order_items",
                 Kind::Table,
-                "One row per item: id, order_id, user_id, product_id, inventory_item_id, status, created_at, shipped_at, \
-                 delivered_at, returned_at (those of the order), sale_price (US dollars).",
+                "One row per item: id, order_id, user_id, product_id, inventory_item_id, status, created_at, \
+                 shipped_at, delivered_at, returned_at (those of the order), sale_price (US dollars).",
             ),
             Port::output(
                 "products",
                 Kind::Table,
-                "One row per product: id, cost, category, name, brand (about 1 in 1000 null), retail_price (US dollars), \
-                 department (Men, Women), sku, distribution_center_id.",
+                "One row per product: id, cost, category, name, brand (about 1 in 1000 null), retail_price (US \
+                 dollars), department (Men, Women), sku, distribution_center_id.",
             ),
         ]
     }

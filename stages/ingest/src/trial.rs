@@ -72,7 +72,7 @@ pub(crate) fn lines(done: &Done, port: &str) -> Vec<String> {
     for row in 0..frame.height() {
         let value = |value: AnyValue| match value {
             AnyValue::String(text) => text.to_owned(),
-        AnyValue::StringOwned(text) => text.to_string(),
+            AnyValue::StringOwned(text) => text.to_string(),
             other => other.to_string(),
         };
         let cells: Vec<_> = frame.columns().iter().map(|column| value(column.get(row).unwrap())).collect();

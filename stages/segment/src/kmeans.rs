@@ -17,11 +17,12 @@ use crate::silhouette::silhouettes;
 /// Euclidean k-means over the numeric `columns`, which are scaled to mean 0 and population standard deviation 1 first
 /// unless `standardize` is off: Lloyd's algorithm (with Hamerly's bounds, 2010) from `n_init` greedy k-means++ starts
 /// (Arthur & Vassilvitskii 2007), of which the one with the least WCSS is kept; WCSS is the within-cluster sum of
-/// squared distances, scikit-learn's `inertia_`. Without `k`, the number of clusters is the one among `k_min` to `k_max`
-/// with the largest mean silhouette (Rousseeuw 1987), the least of several. Clusters are numbered from 0 by descending
-/// size, ties by their centers. Every row needs a finite number in every feature. Where there are fewer distinct rows
-/// than `k`, each of them becomes a cluster, with a warning. Silhouettes are exact up to 50,000 rows and over a random
-/// sample of 20,000 above, with a warning, unless `sample_size` is given; their time grows with the square of the rows.
+/// squared distances, scikit-learn's `inertia_`. Without `k`, the number of clusters is the one among `k_min` to
+/// `k_max` with the largest mean silhouette (Rousseeuw 1987), the least of several. Clusters are numbered from 0 by
+/// descending size, ties by their centers. Every row needs a finite number in every feature. Where there are fewer
+/// distinct rows than `k`, each of them becomes a cluster, with a warning. Silhouettes are exact up to 50,000 rows and
+/// over a random sample of 20,000 above, with a warning, unless `sample_size` is given; their time grows with the
+/// square of the rows.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kmeans {
@@ -116,8 +117,8 @@ impl Stage for Kmeans {
             Port::output(
                 "silhouettes",
                 Kind::Table,
-                "For each k from 2 to `k_max`: `k` (int64), `silhouette` (double, -1 to 1; null where there are too few \
-                 distinct rows for k clusters).",
+                "For each k from 2 to `k_max`: `k` (int64), `silhouette` (double, -1 to 1; null where there are too \
+                 few distinct rows for k clusters).",
             ),
             Port::output(
                 "centers",
@@ -157,7 +158,8 @@ impl Stage for Kmeans {
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
-        let frame = to_frame(&context.table("table")?)?;
+        let table = context.table("table")?;
+        let frame = to_frame(&table)?;
         let columns = self.features(&frame)?;
         let data = if self.standardize {
             Matrix::of_columns(&columns.iter().map(|column| standardize(column)).collect::<Vec<_>>())
@@ -189,7 +191,7 @@ impl Stage for Kmeans {
         };
         if found[chosen] < ks[chosen] {
             context.warn(format!(
-                "there are only {} distinct rows: as many clusters instead of {}",
+                "only {} of {} clusters have rows: there are too few distinct rows, or `max_iter` is too small",
                 found[chosen], ks[chosen]
             ));
         }
@@ -236,7 +238,9 @@ impl Kmeans {
                     "{} of {rows} rows have no finite number in column `{name}`, every row needs one",
                     rows - values.len()
                 ))
-                .with_help("fill them in, or leave those rows out with `clean.drop_nulls` or `clean.filter`"));
+                .with_help(
+                    "fill them with `clean.fill`, or leave those rows out with `clean.drop_nulls` or `clean.filter`",
+                ));
             }
             if !self.standardize && values.iter().any(|value| value.abs() > LARGEST) {
                 return Err(StageError::data(format!("column `{name}` has a value beyond 1e100, too large to square"))

@@ -56,8 +56,8 @@ pub(crate) fn standardize(values: &[f64]) -> Vec<f64> {
     values.iter().map(|value| (value / unit - mean) / std).collect()
 }
 
-/// The power of two below the largest magnitude. Measured in it, which is exact, squares and sums of very large and very
-/// small values stay in range.
+/// The power of two below the largest magnitude. Measured in it, which is exact, squares and sums of very large and
+/// very small values stay in range.
 pub(crate) fn unit<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
     let largest = values.into_iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
     // The number without its mantissa.

@@ -65,7 +65,8 @@ impl Stage for Profile {
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
-        let frame = to_frame(&context.table("table")?)?;
+        let table = context.table("table")?;
+        let frame = to_frame(&table)?;
         let key = column(&frame, &self.cluster)?;
         let columns = match &self.columns {
             Some(columns) => columns.clone(),

@@ -79,8 +79,8 @@ fn clusters_are_those_of_scikit_learn() {
 fn unscaled_clusters_are_those_of_scikit_learn() {
     let params = json!({ "columns": ["a", "b", "c"], "k": 4, "k_max": 5, "n_init": 30, "standardize": false });
     let done = run::<Kmeans>(params, &heaps());
-    // KMeans(k, n_init=200).fit(x).inertia_; from k = 3 on only one start in 25 to 125 ends there (in scikit-learn, too),
-    // and several optima lie within a thousandth.
+    // KMeans(k, n_init=200).fit(x).inertia_; from k = 3 on only one start in 25 to 125 ends there (in scikit-learn,
+    // too), and several optima lie within a thousandth.
     let wcss = [4864517.751977737, 1803683.18277694, 911210.7528291516, 658430.5343639124, 519129.97488518496];
     let found = floats(&done, "elbow", "wcss");
     close(&found[..2], &wcss[..2], 1e-12);
@@ -111,7 +111,10 @@ fn a_k_beyond_k_max_is_found_but_not_tabled() {
 fn fewer_distinct_rows_than_clusters_are_a_warning() {
     let input = df!("x" => [1i64, 1, 2, 2, 3], "y" => [0i64, 0, 0, 0, 0]).unwrap();
     let done = run::<Kmeans>(json!({ "columns": ["x", "y"], "k": 4, "k_max": 5 }), &input);
-    assert_eq!(done.warnings, ["there are only 3 distinct rows: as many clusters instead of 4"]);
+    assert_eq!(
+        done.warnings,
+        ["only 3 of 4 clusters have rows: there are too few distinct rows, or `max_iter` is too small"]
+    );
     // Equal sizes are ordered by center.
     assert_eq!(ints(&done, "table", "cluster"), [0, 0, 1, 1, 2]);
     assert_eq!(floats(&done, "elbow", "wcss")[2..], [Some(0.0); 3]);
@@ -160,7 +163,7 @@ fn every_row_needs_its_features() {
     assert_eq!(missing.message, "3 of 5 rows have no finite number in column `x`, every row needs one");
     assert_eq!(
         missing.help.as_deref(),
-        Some("fill them in, or leave those rows out with `clean.drop_nulls` or `clean.filter`")
+        Some("fill them with `clean.fill`, or leave those rows out with `clean.drop_nulls` or `clean.filter`")
     );
     let empty = error::<Kmeans>(json!({ "columns": ["a"], "k": 2 }), &heaps().head(Some(0)));
     assert_eq!(empty.message, "there are no rows to cluster");

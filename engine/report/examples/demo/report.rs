@@ -7,7 +7,8 @@ use stagewright_report::{
 
 const VARIANTS: [&str; 3] = ["as-published", "honest", "hybrid"];
 
-/// The report of a run of three variants in which one stage failed to be needed, one warned and two checks did not hold.
+/// The report of a run of three variants in which one stage failed to be needed, one warned and two checks did not
+/// hold.
 pub(crate) fn report() -> Report {
     Report {
         workflow: "UK spring campaign".to_owned(),

@@ -92,7 +92,10 @@ fn derive_refuses() {
 
 #[test]
 fn rename_moves_marks() {
-    let done = run::<Rename>(json!({ "columns": { "email": "contact", "id": "total", "total": "id" } }), marked(users(), &["email"]));
+    let done = run::<Rename>(
+        json!({ "columns": { "email": "contact", "id": "total", "total": "id" } }),
+        marked(users(), &["email"]),
+    );
     assert_eq!(names(&done), ["total", "contact", "id", "orders"]);
     assert_eq!(values(&done, "total"), "1 2 3");
     assert_eq!(personal(&done), ["contact"]);
@@ -123,15 +126,23 @@ fn text(values: &[&str]) -> DataFrame {
 #[test]
 fn casts_text() {
     assert_eq!(cast(text(&["12", " -3 ", "3.0", "", "1e3"]), "int64").0, "12 -3 null null null");
-    assert_eq!(cast(text(&["12", "-0.5", "1e3", "nan", "inf", "1e400"]), "float64").0, "12.0 -0.5 1000.0 null null null");
+    assert_eq!(
+        cast(text(&["12", "-0.5", "1e3", "nan", "inf", "1e400"]), "float64").0,
+        "12.0 -0.5 1000.0 null null null"
+    );
     assert_eq!(cast(text(&["true", "FALSE", "1", "0", "yes"]), "bool").0, "true false true false null");
-    assert_eq!(cast(text(&["2024-02-29", "2023-02-29", "2024-01-31T23:30:00-01:00"]), "date32").0, "2024-02-29 null 2024-02-01");
+    assert_eq!(
+        cast(text(&["2024-02-29", "2023-02-29", "2024-01-31T23:30:00-01:00"]), "date32").0,
+        "2024-02-29 null 2024-02-01"
+    );
     let (values, warnings) = cast(text(&["2024-01-31 09:30:00 UTC", "31/01/2024"]), "timestamp");
     assert_eq!(values, "2024-01-31 09:30:00 null");
     assert_eq!(
         warnings,
-        ["column `x` has 1 value of 2 that does not convert from string to timestamp, the first in row 2: `31/01/2024`; \
-          made null"]
+        [
+            "column `x` has 1 value of 2 that does not convert from string to timestamp, the first in row 2: `31/01/2024`; \
+          made null"
+        ]
     );
 }
 
@@ -141,9 +152,12 @@ fn casts_numbers() {
     let (values, warnings) = cast(floats.clone(), "int64");
     assert_eq!(values, "2 null null null 1 null");
     // NaN is missing, not wrong.
-    assert!(warnings[0].starts_with("column `x` has 2 values of 6 that do not convert from float64 to int64"), "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("column `x` has 2 values of 6 that do not convert from float64 to int64"),
+        "{warnings:?}"
+    );
     assert_eq!(cast(floats.clone(), "bool").0, "null null null null true null");
-    assert_eq!(cast(floats.clone(), "string").0, "2.0 2.5 null 1e19 1.0 null");
+    assert_eq!(cast(floats.clone(), "string").0, "2.0 2.5 null 1e+19 1.0 null");
     assert_eq!(cast(floats, "date32").0, "1970-01-03 null null null 1970-01-02 null");
     let whole = df!("x" => [0i64, 1, 86_400_000_001, i64::MAX]).unwrap();
     assert_eq!(cast(whole.clone(), "bool").0, "false true null null");

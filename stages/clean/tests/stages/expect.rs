@@ -45,17 +45,15 @@ fn checks(severity: &str) -> Value {
 #[test]
 fn reports_every_check() {
     let table = Arc::new(marked(orders(), &["status"]));
-    let done = Trial::new::<Expect>(checks("warn")).input("table", Arc::clone(&table)).input("parent", self::table(users()));
+    let done =
+        Trial::new::<Expect>(checks("warn")).input("table", Arc::clone(&table)).input("parent", self::table(users()));
     let done = done.run().unwrap();
     let Some(Artifact::Table(passed)) = done.outputs.get("table") else { panic!("no table") };
     assert!(Arc::ptr_eq(passed, &table), "the table is shared");
     let report = frame(&done.table("report"));
     let columns: Vec<&str> = report.get_column_names().into_iter().map(|name| name.as_str()).collect();
     assert_eq!(columns, ["check", "column", "severity", "passed", "checked", "failed", "sample"]);
-    assert_eq!(
-        texts(&report, "check"),
-        "not_null not_null unique unique between between in_set foreign_key row_count"
-    );
+    assert_eq!(texts(&report, "check"), "not_null not_null unique unique between between in_set foreign_key row_count");
     assert_eq!(texts(&report, "column"), "id age id user, status age day status user null");
     assert_eq!(texts(&report, "passed"), "true false false false false false false false false");
     assert_eq!(texts(&report, "checked"), "5 5 5 4 3 5 4 4 5");
@@ -79,11 +77,16 @@ fn reports_every_check() {
 
 #[test]
 fn fails_with_every_failed_check() {
-    let trial = Trial::new::<Expect>(checks("error")).input("table", self::table(orders())).input("parent", self::table(users()));
+    let trial = Trial::new::<Expect>(checks("error"))
+        .input("table", self::table(orders()))
+        .input("parent", self::table(users()));
     let (message, help) = failure(trial);
     assert!(message.starts_with("8 of 9 checks failed: `age` is null in 2 of 5 rows; `id` repeats"), "{message}");
     assert!(message.ends_with("; the table has 5 rows, expected at least 6"), "{message}");
-    assert!(message.contains("`status` is not one of the 2 allowed values in 3 of 4 rows (such as `lost`, `gone`)"), "{message}");
+    assert!(
+        message.contains("`status` is not one of the 2 allowed values in 3 of 4 rows (such as `lost`, `gone`)"),
+        "{message}"
+    );
     assert!(help.contains("severity: warn"));
 }
 
@@ -130,15 +133,24 @@ fn bounds_of_every_kind() {
         fails::<Expect>(json!({ "checks": [check] }), orders()).0
     };
     assert_eq!(refuse("status", json!(3)), "column `status` is string, which cannot be compared with `3`");
-    assert_eq!(refuse("day", json!("31/12/2024")), "column `day` is date32, which cannot be compared with `31/12/2024`");
+    assert_eq!(
+        refuse("day", json!("31/12/2024")),
+        "column `day` is date32, which cannot be compared with `31/12/2024`"
+    );
 }
 
 #[test]
 fn checks_take_only_their_own_parameters() {
     let refuse = |check: Value| refused::<Expect>(json!({ "checks": [{ "check": "row_count", "min": 1 }, check] }));
-    assert_eq!(refuse(json!({ "check": "between", "column": "a" })), "checks/1/check: check `between` needs `min` or `max`");
+    assert_eq!(
+        refuse(json!({ "check": "between", "column": "a" })),
+        "checks/1/check: check `between` needs `min` or `max`"
+    );
     assert_eq!(refuse(json!({ "check": "between", "min": 1 })), "checks/1/check: check `between` needs `column`");
-    assert_eq!(refuse(json!({ "check": "unique", "column": "a", "min": 1 })), "checks/1/min: check `unique` has no `min`");
+    assert_eq!(
+        refuse(json!({ "check": "unique", "column": "a", "min": 1 })),
+        "checks/1/min: check `unique` has no `min`"
+    );
     assert_eq!(refuse(json!({ "check": "not_null" })), "checks/1/check: check `not_null` needs `column` or `columns`");
     assert_eq!(
         refuse(json!({ "check": "not_null", "column": "a", "columns": ["b"] })),
@@ -153,5 +165,8 @@ fn checks_take_only_their_own_parameters() {
         "checks/1/min: `min` must be a number of rows, not `1.5`"
     );
     assert_eq!(refuse(json!({ "check": "in_set", "column": "a" })), "checks/1/check: check `in_set` needs `values`");
-    assert_eq!(fails::<Expect>(json!({ "checks": [{ "check": "unique", "column": "ida" }] }), orders()).1, "did you mean `id`?");
+    assert_eq!(
+        fails::<Expect>(json!({ "checks": [{ "check": "unique", "column": "ida" }] }), orders()).1,
+        "did you mean `id`?"
+    );
 }

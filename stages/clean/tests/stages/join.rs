@@ -28,17 +28,10 @@ fn every_way_in_order() {
         names(&done).iter().map(|name| format!("{name}: {}", values(&done, name))).collect::<Vec<_>>()
     };
     assert_eq!(how("inner"), ["k: 2 1 1 1 1", "a: 10 20 20 40 40", "a_right: 7 5 6 5 6"]);
-    assert_eq!(
-        how("left"),
-        ["k: 2 1 1 3 1 1 null", "a: 10 20 20 30 40 40 50", "a_right: 7 5 6 null 5 6 null"]
-    );
+    assert_eq!(how("left"), ["k: 2 1 1 3 1 1 null", "a: 10 20 20 30 40 40 50", "a_right: 7 5 6 null 5 6 null"]);
     assert_eq!(
         how("full"),
-        [
-            "k: 2 1 1 3 1 1 null 4 null",
-            "a: 10 20 20 30 40 40 50 null null",
-            "a_right: 7 5 6 null 5 6 null 8 9"
-        ]
+        ["k: 2 1 1 3 1 1 null 4 null", "a: 10 20 20 30 40 40 50 null null", "a_right: 7 5 6 null 5 6 null 8 9"]
     );
     assert_eq!(how("semi"), ["k: 2 1 1", "a: 10 20 40"]);
     assert_eq!(how("anti"), ["k: 3 null", "a: 30 50"]);

@@ -63,6 +63,7 @@ fn texts(data: &DataFrame, column: &str) -> String {
     let column = data.column(column).unwrap_or_else(|error| panic!("{error}"));
     let text = |value: AnyValue<'_>| match value {
         AnyValue::String(text) => text.to_owned(),
+        AnyValue::StringOwned(text) => text.to_string(),
         other => other.to_string(),
     };
     (0..column.len()).map(|row| text(column.get(row).unwrap())).collect::<Vec<_>>().join(" ")

@@ -31,7 +31,10 @@ fn filter_keeps_what_holds() {
 #[test]
 fn filter_refuses() {
     assert!(refused::<Filter>(json!({ "where": "age >" })).starts_with("where: the condition cannot be read: "));
-    assert_eq!(refused::<Filter>(json!({ "where": "" })), "where: the condition cannot be read: the expression is empty");
+    assert_eq!(
+        refused::<Filter>(json!({ "where": "" })),
+        "where: the condition cannot be read: the expression is empty"
+    );
     assert_eq!(
         refused::<Filter>(json!({ "where": "id IN (SELECT x FROM y)" })),
         "where: the condition cannot be read: an expression cannot hold a subquery"
@@ -56,8 +59,10 @@ fn drop_nulls_looks_at_nan_too() {
 
 #[test]
 fn drop_duplicates_keeps_first_or_last_in_order() {
-    let data = df!("k" => [Some("b"), Some("a"), Some("b"), None, Some("a"), None], "v" => [1i64, 2, 3, 4, 5, 6]).unwrap();
-    let keep = |keep: &str| values(&run::<DropDuplicates>(json!({ "columns": ["k"], "keep": keep }), data.clone()), "v");
+    let data =
+        df!("k" => [Some("b"), Some("a"), Some("b"), None, Some("a"), None], "v" => [1i64, 2, 3, 4, 5, 6]).unwrap();
+    let keep =
+        |keep: &str| values(&run::<DropDuplicates>(json!({ "columns": ["k"], "keep": keep }), data.clone()), "v");
     // pandas: drop_duplicates("k", keep=…)
     assert_eq!(keep("first"), "1 2 4");
     assert_eq!(keep("last"), "3 5 6");

@@ -7,7 +7,8 @@ use super::*;
 // Expected bins: pandas.cut([-1, 0, 1, 9, 9.5, 20, 21, None], [0, 9, 20], labels=["low", "high"], …), pandas 3.1.1.
 #[test]
 fn bins_as_pandas() {
-    let data = df!("x" => [Some(-1.0), Some(0.0), Some(1.0), Some(9.0), Some(9.5), Some(20.0), Some(21.0), None]).unwrap();
+    let data =
+        df!("x" => [Some(-1.0), Some(0.0), Some(1.0), Some(9.0), Some(9.5), Some(20.0), Some(21.0), None]).unwrap();
     let bins = |extra: Value| {
         let mut params = json!({ "column": "x", "edges": [0, 9, 20], "labels": ["low", "high"] });
         params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
@@ -87,7 +88,8 @@ fn fills_with_constants() {
         "i" => [None, Some(1i64)], "f" => [Some(f64::NAN), None], "s" => [None, Some("x")], "b" => [None, Some(true)]
     )
     .unwrap();
-    let done = run::<Fill>(json!({ "values": { "i": 7, "f": 1, "s": "none", "b": false } }), marked(data.clone(), &["s"]));
+    let done =
+        run::<Fill>(json!({ "values": { "i": 7, "f": 1, "s": "none", "b": false } }), marked(data.clone(), &["s"]));
     assert_eq!(values(&done, "i"), "7 1");
     assert_eq!(values(&done, "f"), "1.0 1.0");
     assert_eq!(values(&done, "s"), "none x");
@@ -96,7 +98,10 @@ fn fills_with_constants() {
     assert_eq!(types(&done), ["int64", "double", "string", "bool"]);
     for (column, value) in [("i", json!(0.5)), ("i", json!("x")), ("s", json!(0)), ("b", json!(1)), ("f", json!("0"))] {
         let error = fails::<Fill>(json!({ "values": { column: value } }), data.clone());
-        assert!(error.0.starts_with(&format!("column `{column}` is ")) && error.0.ends_with("is no value of"), "{error:?}");
+        assert!(
+            error.0.starts_with(&format!("column `{column}` is ")) && error.0.ends_with("is no value of"),
+            "{error:?}"
+        );
     }
     let error = fails::<Fill>(json!({ "strategy": { "s": "mean" } }), data);
     assert_eq!(error.0, "column `s` is string, a number is needed");
@@ -107,9 +112,8 @@ fn fills_with_constants() {
     );
 }
 
-const X: [f64; 20] = [
-    10., 12., 12., 13., 12., 11., 14., 13., 15., 102., 12., 14., 13., 12., 11., -40., 13., 14., 12., 10.,
-];
+const X: [f64; 20] =
+    [10., 12., 12., 13., 12., 11., 14., 13., 15., 102., 12., 14., 13., 12., 11., -40., 13., 14., 12., 10.];
 
 fn outliers(method: &str, k: Option<f64>, action: &str) -> Done {
     let mut params = json!({ "columns": ["x"], "method": method, "action": action });
@@ -172,5 +176,8 @@ fn outliers_edge_cases() {
     let text = df!("x" => ["a"]).unwrap();
     let error = fails::<Outliers>(json!({ "columns": ["x"], "method": "iqr", "action": "drop" }), text);
     assert!(error.0.starts_with("column `x` is str"), "{error:?}");
-    assert_eq!(refused::<Outliers>(json!({ "columns": ["x"], "method": "iqr", "action": "drop", "k": 0 })), "k: `k` must be above 0");
+    assert_eq!(
+        refused::<Outliers>(json!({ "columns": ["x"], "method": "iqr", "action": "drop", "k": 0 })),
+        "k: `k` must be above 0"
+    );
 }

@@ -55,7 +55,8 @@ fn declared_types() {
     assert_eq!(
         table(json!({ "types": types }), text),
         [
-            "b: bool | i: int64 | j: int64 | f: double | s: string | d: date32 | t: timestamp[us, UTC] | n: timestamp[us, UTC]",
+            "b: bool | i: int64 | j: int64 | f: double | s: string | d: date32 | t: timestamp[us, UTC] | \
+             n: timestamp[us, UTC]",
             "true | 7 | 2 | 1.0 | 1.5 | 2022-04-19 | 2022-04-19 00:00:00 UTC | null",
             "true | 5 | 3 | 2.5 | x | null | null | null",
         ]

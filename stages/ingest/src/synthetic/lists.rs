@@ -181,8 +181,8 @@ pub(super) struct Country {
     pub(super) cities: &'static [(&'static str, &'static str, f64, f64)],
 }
 
-/// Roughly TheLook's shares, but with more of the United Kingdom (there 5 %), so that even a small shop has a few hundred
-/// buyers there.
+/// Roughly TheLook's shares, but with more of the United Kingdom (there 5 %), so that even a small shop has a few
+/// hundred buyers there.
 pub(super) const COUNTRIES: [Country; 12] = [
     Country {
         name: "China",

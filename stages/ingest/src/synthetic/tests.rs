@@ -175,7 +175,8 @@ fn top(scores: impl IntoIterator<Item = (i64, f64)>) -> Vec<i64> {
 }
 
 /// On each user's last order: what one bought oneself finds more of it than what is popular, and that more than chance.
-/// Among the products that are new to the user, those bought together with theirs are found more often than popular ones.
+/// Among the products that are new to the user, those bought together with theirs are found more often than popular
+/// ones.
 #[test]
 fn purchases_hold_signal() {
     let done = draw(json!({}));
