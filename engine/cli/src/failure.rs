@@ -3,11 +3,13 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceSpan, SpanContents,
+};
 use serde_json::json;
 use stagewright_contract::{ErrorKind, StageError};
 use stagewright_core::node::line_and_column;
-use stagewright_core::{Diagnostic, Diagnostics, Sources};
+use stagewright_core::{Diagnostic, Diagnostics, SourceText, Sources, Span};
 use stagewright_store::StoreError;
 
 use crate::terminal::colour_err;
@@ -136,18 +138,91 @@ fn diagnostic_json(diagnostic: &Diagnostic, sources: &Sources) -> serde_json::Va
 #[derive(Debug)]
 struct Shown<'a> {
     diagnostic: &'a Diagnostic,
-    source: Option<NamedSource<String>>,
+    excerpt: Option<Excerpt>,
+}
+
+/// The line that a diagnostic speaks of, with those around it, each cut to what a terminal can show.
+#[derive(Debug)]
+struct Excerpt {
+    /// What to call the text.
+    name: String,
+    lines: String,
+    /// The number of the first of these lines, from zero.
+    first: usize,
+    /// Where in them the underline is.
+    underline: SourceSpan,
+    /// Line and column of the place, from zero.
+    place: (usize, usize),
+}
+
+/// How many characters of a line are shown.
+const SHOWN: usize = 120;
+
+impl Excerpt {
+    fn of(source: &SourceText, span: Span) -> Self {
+        let text = source.text.as_str();
+        let (line, column) = line_and_column(text, span.start);
+        let first = line.saturating_sub(2);
+        let mut lines = String::new();
+        let mut underline = (0, 1);
+        for (number, content) in text.lines().enumerate().skip(first).take(line + 1 - first) {
+            if number + 1 != line {
+                let cut: String = content.chars().take(SHOWN).collect();
+                lines.push_str(&cut);
+                lines.push_str(if cut.len() < content.len() { "…\n" } else { "\n" });
+                continue;
+            }
+            // The window starts far enough before the place to show it.
+            let skipped = if content.chars().count() > SHOWN { (column - 1).saturating_sub(SHOWN / 2) } else { 0 };
+            if skipped > 0 {
+                lines.push('…');
+            }
+            let window: String = content.chars().skip(skipped).take(SHOWN).collect();
+            let offset_of = |at: usize| window.char_indices().nth(at).map_or(window.len(), |(offset, _)| offset);
+            let start = offset_of(column - 1 - skipped);
+            // A mapping spans many lines: its first line is enough to find it.
+            let marked = text.get(span.start..span.start + span.len).map_or(span.len, |marked| marked.chars().count());
+            let end = offset_of(column - 1 - skipped + marked.max(1));
+            underline = (lines.len() + start, (end - start).max(1));
+            lines.push_str(&window);
+            let ends_here = skipped + SHOWN >= content.chars().count();
+            lines.push_str(if ends_here { "\n" } else { "…\n" });
+        }
+        if lines.len() < underline.0 + underline.1 {
+            lines.push_str(" \n"); // The place is at the very end of the text.
+            underline.0 = lines.len() - 2;
+        }
+        Self { name: source.name.clone(), lines, first, underline: underline.into(), place: (line - 1, column - 1) }
+    }
+}
+
+impl miette::SourceCode for Excerpt {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.lines.as_str().read_span(span, before, after)?;
+        // Asked for the place alone, say where it is in the whole text; asked for lines, where these begin.
+        let (line, column) = if before == 0 { self.place } else { (self.first + found.line(), found.column()) };
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            found.data(),
+            *found.span(),
+            line,
+            column,
+            found.line_count(),
+        )))
+    }
 }
 
 fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
     let theme = if colour_err() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let source = diagnostic
-        .span
-        .and_then(|span| sources.get(span.source))
-        .map(|source| NamedSource::new(&source.name, source.text.clone()));
+    let excerpt = diagnostic.span.and_then(|span| Some(Excerpt::of(sources.get(span.source)?, span)));
     let mut out = String::new();
     let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_width(100);
-    match handler.render_report(&mut out, &Shown { diagnostic, source }) {
+    match handler.render_report(&mut out, &Shown { diagnostic, excerpt }) {
         Ok(()) => out,
         Err(_) => diagnostic.one_line(sources),
     }
@@ -167,17 +242,11 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn miette::SourceCode)
+        self.excerpt.as_ref().map(|excerpt| excerpt as &dyn miette::SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.diagnostic.span?;
-        let text = self.source.as_ref()?.inner();
-        let start = span.start.min(text.len());
-        // A mapping spans many lines: its first line is enough to find it.
-        let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default().len();
-        let len = span.len.clamp(1, line.max(1));
-        let place = SourceSpan::new(start.into(), len);
+        let place = self.excerpt.as_ref()?.underline;
         let label = Some(self.diagnostic.label.clone()).filter(|label| !label.is_empty());
         Some(Box::new(std::iter::once(LabeledSpan::new_with_span(label, place))))
     }

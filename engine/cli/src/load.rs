@@ -1,9 +1,11 @@
 //! From the command line to a plan.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use stagewright_core::diagnostic::nearest;
-use stagewright_core::{Plan, Registry, SourceText, Sources, Workflow};
+use stagewright_core::{MAX_TEXT, Plan, Registry, SourceText, Sources, Workflow};
 use stagewright_runtime::find_files;
 use stagewright_store::Store;
 
@@ -25,44 +27,32 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Reads the workflow and the overrides that the command line names.
     pub(crate) fn read(args: &WorkflowArgs) -> Result<Self, Failure> {
-        let bytes = std::fs::read(&args.workflow).map_err(|error| not_read(&args.workflow, &error))?;
+        let bytes = read(&args.workflow)?;
         let path = std::path::absolute(&args.workflow).unwrap_or_else(|_| args.workflow.clone());
         let here = std::env::current_dir().unwrap_or_default();
         let mut sources = Sources::default();
-        let mut add = |name: String, bytes: &[u8], base: &Path| {
+        let add = |sources: &mut Sources, name: String, bytes: &[u8], base: &Path| {
             sources.add(SourceText { name, text: String::from_utf8_lossy(bytes).into_owned(), base: base.to_owned() })
         };
         let folder = |path: &Path| path.parent().unwrap_or(Path::new("/")).to_owned();
-        let mut found = Ok(());
-        let first = add(args.workflow.display().to_string(), &bytes, &folder(&path));
-        let mut workflow = match Workflow::parse(&bytes, first) {
-            Ok(workflow) => Some(workflow),
-            Err(diagnostics) => {
-                found = Err(diagnostics);
-                None
-            }
-        };
-        if let Some(workflow) = &mut workflow {
-            for file in &args.params {
-                let bytes = std::fs::read(file).map_err(|error| not_read(file, &error))?;
-                let base = folder(&std::path::absolute(file).unwrap_or_else(|_| file.clone()));
-                let source = add(file.display().to_string(), &bytes, &base);
-                if found.is_ok() {
-                    found = workflow.override_params(&bytes, source);
-                }
-            }
-            for argument in &args.set {
-                let source = add("--set".to_owned(), argument.as_bytes(), &here);
-                if found.is_ok() {
-                    found = workflow.set(argument, source);
-                }
+        let first = add(&mut sources, args.workflow.display().to_string(), &bytes, &folder(&path));
+        let mut workflow =
+            Workflow::parse(&bytes, first).map_err(|mistakes| Failure::of_diagnostics(mistakes, &sources))?;
+        for file in &args.params {
+            let bytes = read(file)?;
+            let base = folder(&std::path::absolute(file).unwrap_or_else(|_| file.clone()));
+            let source = add(&mut sources, file.display().to_string(), &bytes, &base);
+            if let Err(mistakes) = workflow.override_params(&bytes, source) {
+                workflow.add_mistakes(mistakes);
             }
         }
-        match (workflow, found) {
-            (Some(workflow), Ok(())) => Ok(Self { path, sources, workflow, registry: registry() }),
-            (_, Err(diagnostics)) => Err(Failure::of_diagnostics(diagnostics, &sources)),
-            (None, Ok(())) => Err(Failure::usage("the workflow cannot be read")),
+        for argument in &args.set {
+            let source = add(&mut sources, "--set".to_owned(), argument.as_bytes(), &here);
+            if let Err(mistakes) = workflow.set(argument, source) {
+                workflow.add_mistakes(mistakes);
+            }
         }
+        Ok(Self { path, sources, workflow, registry: registry() })
     }
 
     /// Plans the variants whose names match one of the patterns, or all.
@@ -82,17 +72,20 @@ impl Loaded {
             .map_err(|diagnostics| Failure::of_diagnostics(diagnostics, &self.sources))
     }
 
-    /// The folder of the store.
-    pub(crate) fn store_path(&self, global: &Global) -> PathBuf {
-        match &global.store {
-            Some(store) => store.clone(),
-            None => self.path.parent().unwrap_or(Path::new(".")).join(STORE),
-        }
-    }
-
     /// Opens the store, and makes it if need be.
     pub(crate) fn store(&self, global: &Global) -> Result<Store, Failure> {
-        Ok(Store::open(&self.store_path(global))?)
+        Ok(Store::open(&store_path(&self.path, global))?)
+    }
+}
+
+/// The folder of a workflow's store.
+pub(crate) fn store_path(workflow: &Path, global: &Global) -> PathBuf {
+    match &global.store {
+        Some(store) => store.clone(),
+        None => {
+            let path = std::path::absolute(workflow).unwrap_or_else(|_| workflow.to_owned());
+            path.parent().unwrap_or(Path::new(".")).join(STORE)
+        }
     }
 }
 
@@ -100,10 +93,7 @@ impl Loaded {
 pub(crate) fn existing_store(of: &StoreOf, global: &Global) -> Result<Store, Failure> {
     let path = match (&global.store, &of.file) {
         (Some(store), _) => store.clone(),
-        (None, Some(workflow)) => {
-            let path = std::path::absolute(workflow).unwrap_or_else(|_| workflow.clone());
-            path.parent().unwrap_or(Path::new(".")).join(STORE)
-        }
+        (None, Some(workflow)) => store_path(workflow, global),
         (None, None) => {
             let here = PathBuf::from(STORE);
             let workflows = Path::new("workflows").join(STORE);
@@ -117,13 +107,26 @@ pub(crate) fn existing_store(of: &StoreOf, global: &Global) -> Result<Store, Fai
     Ok(Store::open(&path)?)
 }
 
-fn not_read(path: &Path, error: &std::io::Error) -> Failure {
-    let failure = Failure::usage(format!("cannot read `{}`: {error}", path.display()));
-    if error.kind() != std::io::ErrorKind::NotFound {
-        return failure;
+/// The bytes of a workflow or a file of parameters; of one that is too long, enough to see that it is.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path.is_dir() {
+        return Err(Failure::usage(format!("`{}` is a folder, not a file", path.display())));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| not_read(path, &error))?;
+    Ok(bytes)
+}
+
+fn not_read(path: &Path, error: &std::io::Error) -> Failure {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return Failure::usage(format!("cannot read `{}`: {error}", path.display()));
+    }
+    let failure = Failure::usage(format!("there is no file `{}`", path.display()));
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let folder = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let wanted = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let names: Vec<String> = std::fs::read_dir(folder)
         .map(|entries| {
             entries
@@ -133,8 +136,12 @@ fn not_read(path: &Path, error: &std::io::Error) -> Failure {
                 .collect()
         })
         .unwrap_or_default();
-    match nearest(&wanted, names.iter().map(String::as_str)) {
-        Some(near) => failure.with_help(format!("did you mean `{}`?", folder.join(near).display())),
+    // Without their endings, which make any two names look alike.
+    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned();
+    let stems: Vec<String> = names.iter().map(|name| stem(name)).collect();
+    let near = nearest(&wanted, stems.iter().map(String::as_str));
+    match names.iter().find(|name| Some(stem(name).as_str()) == near) {
+        Some(name) => failure.with_help(format!("did you mean `{}`?", parent.join(name).display())),
         None => failure.with_help("name a workflow file, or write one with `stagewright init`"),
     }
 }

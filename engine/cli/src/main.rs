@@ -9,6 +9,7 @@ mod log;
 mod progress;
 mod registry;
 mod report;
+mod snapshot;
 mod terminal;
 
 use std::process::ExitCode;

@@ -16,7 +16,6 @@ const MANY: usize = 60;
 pub(crate) struct Progress<'a> {
     plan: &'a Plan,
     bars: Option<Bars>,
-    list_cached: bool,
 }
 
 struct Bars {
@@ -33,7 +32,7 @@ impl<'a> Progress<'a> {
             total.set_style(style("{bar:24} {pos}/{len} stages  {elapsed}"));
             Bars { all, total, stages: HashMap::new() }
         });
-        Self { plan, bars, list_cached: plan.nodes.len() <= MANY }
+        Self { plan, bars }
     }
 
     /// Takes note of an event.
@@ -91,23 +90,16 @@ impl<'a> Progress<'a> {
         if let Some(bars) = &self.bars {
             bars.total.inc(1);
         }
-        let quiet = matches!(outcome.status, NodeStatus::Cached | NodeStatus::Shared) && !self.list_cached;
+        let name = name(self.plan, id);
+        let quiet = matches!(outcome.status, NodeStatus::Cached | NodeStatus::Shared) && !lists_cached(self.plan);
         if !quiet {
-            let rows = outcome.outputs.values().filter_map(|output| output.rows).max();
-            let rows = rows.map_or(String::new(), |rows| format!("  {} rows", plain(&number::count(rows))));
-            let seconds = if outcome.seconds > 0.0 {
-                format!("  {}", plain(&number::seconds(outcome.seconds)))
-            } else {
-                String::new()
-            };
-            let reason = outcome.reason.as_ref().map_or(String::new(), |reason| format!("  {reason}"));
-            self.line(&format!("{:>9}  {}{seconds}{rows}{reason}", outcome.status.name(), self.name(id)));
+            self.line(&line(&name, outcome.status, outcome));
         }
         for warning in &outcome.warnings {
-            self.line(&format!("  warning  {}: {warning}", self.name(id)));
+            self.line(&format!("  warning  {name}: {warning}"));
         }
         if let Some(error) = &outcome.error {
-            self.line(&format!("    error  {}: {error}", self.name(id)));
+            self.line(&format!("    error  {name}: {error}"));
             if let Some(help) = &error.help {
                 self.line(&format!("     help  {help}"));
             }
@@ -131,9 +123,42 @@ impl<'a> Progress<'a> {
     }
 
     fn name(&self, id: NodeId) -> String {
-        let node = &self.plan.nodes[id];
-        if node.variant == BASE { node.stage.clone() } else { format!("{} ({})", node.stage, node.variant) }
+        name(self.plan, id)
     }
+}
+
+/// The lines that a run which finds nothing changed says about the stages.
+pub(crate) fn cached_lines(plan: &Plan, nodes: &[NodeOutcome]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (id, outcome) in nodes.iter().enumerate() {
+        let name = name(plan, id);
+        if lists_cached(plan) {
+            let status = if outcome.status == NodeStatus::Skipped { NodeStatus::Skipped } else { NodeStatus::Cached };
+            lines.push(line(&name, status, outcome));
+        }
+        lines.extend(outcome.warnings.iter().map(|warning| format!("  warning  {name}: {warning}")));
+    }
+    lines
+}
+
+fn lists_cached(plan: &Plan) -> bool {
+    plan.nodes.len() <= MANY
+}
+
+fn name(plan: &Plan, id: NodeId) -> String {
+    let node = &plan.nodes[id];
+    if node.variant == BASE { node.stage.clone() } else { format!("{} ({})", node.stage, node.variant) }
+}
+
+fn line(name: &str, status: NodeStatus, outcome: &NodeOutcome) -> String {
+    let rows = outcome.outputs.values().filter_map(|output| output.rows).max();
+    let rows = rows.map_or(String::new(), |rows| format!("  {} rows", plain(&number::count(rows))));
+    let seconds = match status {
+        NodeStatus::Executed | NodeStatus::Failed => format!("  {}", plain(&number::seconds(outcome.seconds))),
+        _ => String::new(),
+    };
+    let reason = outcome.reason.as_ref().map_or(String::new(), |reason| format!("  {reason}"));
+    format!("{:>9}  {name}{seconds}{rows}{reason}", status.name())
 }
 
 fn style(template: &str) -> ProgressStyle {

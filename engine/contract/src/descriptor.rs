@@ -92,14 +92,15 @@ impl StageDescriptor {
         self.ports.iter().filter(|port| port.direction == Direction::Input)
     }
 
-    /// The outputs that exist under the given parameters.
+    /// The outputs that exist under the given parameters; one that is not given has its default.
     pub fn outputs<'a>(&'a self, params: &'a Value) -> impl Iterator<Item = &'a Port> {
+        let default = |name: &str| self.params.get("properties")?.get(name)?.get("default");
         self.ports.iter().filter(move |port| {
             port.direction == Direction::Output
                 && port
                     .only_if
                     .as_ref()
-                    .is_none_or(|(name, value)| params.get(name) == Some(value))
+                    .is_none_or(|(name, value)| params.get(name).or_else(|| default(name)) == Some(value))
         })
     }
 }

@@ -34,7 +34,9 @@ pub(crate) fn parse(node: &Node, diagnostics: &mut Diagnostics) -> Option<Compar
     }
     known_keys(node, COMPARE_KEYS, "`compare`", diagnostics);
     let (baseline, baseline_span) = match node.get("baseline") {
-        Some(node) => (text(node, "the name of the baseline", diagnostics)?, node.span),
+        Some(node) => {
+            (text(node, "the name of the baseline", diagnostics).unwrap_or_else(|| BASE.to_owned()), node.span)
+        }
         None => (BASE.to_owned(), node.span),
     };
     let mut metrics = Vec::new();

@@ -1,11 +1,12 @@
 //! Mistakes in a workflow, each with its place, what was expected, and the nearest valid name.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::node::{Sources, Span};
 
 /// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// What is wrong, in one sentence.
     pub message: String,
@@ -87,36 +88,51 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
 
 /// The mistakes found so far, without repeats: variants share most of their text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+    seen: HashSet<Diagnostic>,
+}
 
 impl Diagnostics {
     /// Adds a mistake unless the same one is known.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
-            self.0.push(diagnostic);
+        if self.seen.insert(diagnostic.clone()) {
+            self.found.push(diagnostic);
         }
+    }
+
+    /// Adds mistakes found elsewhere.
+    pub fn append(&mut self, others: Self) {
+        others.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// The number of mistakes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.found.len()
+    }
+
+    /// Whether the text at a place, or a part of it, is known to be a mistake.
+    pub(crate) fn any_within(&self, span: Span) -> bool {
+        self.found.iter().filter_map(|diagnostic| diagnostic.span).any(|found| {
+            found.source == span.source && found.start >= span.start && found.start + found.len <= span.start + span.len
+        })
     }
 
     /// The mistakes in the order of their places.
     pub fn sorted(mut self) -> Vec<Diagnostic> {
-        self.0.sort_by_key(|diagnostic| diagnostic.span);
-        self.0
+        self.found.sort_by_key(|diagnostic| diagnostic.span);
+        self.found
     }
 }
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for diagnostic in &self.0 {
+        for diagnostic in &self.found {
             writeln!(f, "{}", diagnostic.message)?;
         }
         Ok(())

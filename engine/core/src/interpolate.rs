@@ -1,20 +1,34 @@
 //! `${params.name}` in the leaves of a parsed document. A leaf that is nothing but one reference takes the value with
 //! its type; inside a longer text the value is written out. `$${` stands for `${`.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::node::{Entry, Node, Span, Value};
+use crate::node::{Entry, Node, Sources, Span, Value};
+
+/// The longest chain of parameters that refer to each other.
+const MAX_CHAIN: usize = 64;
+/// The most that references may put in place in one variant, in bytes: each may repeat what others have repeated.
+const MAX_EXPANDED: usize = 16 << 20;
 
 /// The parameters of a variant, with references among them resolved.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Params(BTreeMap<String, Node>);
+pub(crate) struct Params<'a> {
+    /// The texts that references stand in.
+    sources: Option<&'a Sources>,
+    values: BTreeMap<String, Node>,
+    /// Those that have no value since they refer to themselves: complained about once, not at every reference.
+    broken: BTreeSet<String>,
+    /// How many bytes references have put in place so far.
+    expanded: Cell<usize>,
+}
 
-impl Params {
+impl<'t> Params<'t> {
     /// Resolves references among parameters; one that leads back to itself is a mistake.
-    pub(crate) fn resolve(entries: &[Entry], diagnostics: &mut Diagnostics) -> Self {
+    pub(crate) fn resolve(entries: &[Entry], sources: &'t Sources, diagnostics: &mut Diagnostics) -> Self {
         let raw: BTreeMap<&str, &Node> = entries.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
-        let mut done = Self::default();
+        let mut done = Self { sources: Some(sources), ..Self::default() };
         for name in raw.keys() {
             let mut path = Vec::new();
             visit(name, &raw, &mut done, &mut path, diagnostics);
@@ -24,23 +38,23 @@ impl Params {
 
     /// The value of a parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
-        self.0.get(name)
+        self.values.get(name)
     }
 
     /// All parameters, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.0.iter().map(|(name, node)| (name.as_str(), node))
+        self.values.iter().map(|(name, node)| (name.as_str(), node))
     }
 }
 
 fn visit<'a>(
     name: &'a str,
     raw: &BTreeMap<&'a str, &'a Node>,
-    done: &mut Params,
+    done: &mut Params<'_>,
     path: &mut Vec<&'a str>,
     diagnostics: &mut Diagnostics,
 ) {
-    if done.0.contains_key(name) {
+    if done.values.contains_key(name) {
         return;
     }
     let Some(node) = raw.get(name) else { return };
@@ -51,6 +65,16 @@ fn visit<'a>(
             format!("the parameter `{name}` refers to itself: {cycle}"),
             "part of the cycle",
         ));
+        done.broken.extend(path[start..].iter().map(|&name| name.to_owned()));
+        return;
+    }
+    if path.len() == MAX_CHAIN {
+        diagnostics.push(Diagnostic::new(
+            node.span,
+            format!("more than {MAX_CHAIN} parameters refer to each other in a chain"),
+            "the chain is cut here",
+        ));
+        done.broken.insert(name.to_owned());
         return;
     }
     path.push(name);
@@ -61,7 +85,7 @@ fn visit<'a>(
     }
     path.pop();
     let node = interpolate(node, done, diagnostics);
-    done.0.insert(name.to_owned(), node);
+    done.values.insert(name.to_owned(), node);
 }
 
 fn references(node: &Node) -> Vec<String> {
@@ -80,7 +104,7 @@ fn references(node: &Node) -> Vec<String> {
 }
 
 /// The node with every reference in its leaves replaced. Keys are left alone.
-pub(crate) fn interpolate(node: &Node, params: &Params, diagnostics: &mut Diagnostics) -> Node {
+pub(crate) fn interpolate(node: &Node, params: &Params<'_>, diagnostics: &mut Diagnostics) -> Node {
     let value = match &node.value {
         Value::Str(text) if text.contains("${") => return leaf(node, text, params, diagnostics),
         Value::Seq(items) => Value::Seq(items.iter().map(|item| interpolate(item, params, diagnostics)).collect()),
@@ -95,7 +119,7 @@ pub(crate) fn interpolate(node: &Node, params: &Params, diagnostics: &mut Diagno
     Node { value, ..*node }
 }
 
-fn leaf(node: &Node, text: &str, params: &Params, diagnostics: &mut Diagnostics) -> Node {
+fn leaf(node: &Node, text: &str, params: &Params<'_>, diagnostics: &mut Diagnostics) -> Node {
     let pieces = pieces(text);
     if let [Piece::Reference { name, at, len }] = pieces.as_slice() {
         return match look_up(name, node, *at, *len, params, diagnostics) {
@@ -109,7 +133,7 @@ fn leaf(node: &Node, text: &str, params: &Params, diagnostics: &mut Diagnostics)
         match piece {
             Piece::Text(text) => out.push_str(text),
             Piece::Unclosed { at } => diagnostics.push(
-                Diagnostic::new(within(node, *at, 2), "`${` without a closing `}`", "expected `${params.NAME}`")
+                Diagnostic::new(within(node, *at, 2, params), "`${` without a closing `}`", "expected `${params.NAME}`")
                     .with_help("write `$${` for a literal `${`"),
             ),
             Piece::Reference { name, at, len } => {
@@ -124,7 +148,7 @@ fn leaf(node: &Node, text: &str, params: &Params, diagnostics: &mut Diagnostics)
                     Value::UInt(value) => out.push_str(&value.to_string()),
                     Value::Float(value) => out.push_str(&value.to_string()),
                     Value::Null | Value::Seq(_) | Value::Map(_) => diagnostics.push(Diagnostic::new(
-                        within(node, *at, *len),
+                        within(node, *at, *len, params),
                         format!("`{name}` is {}, which cannot stand inside a text", value.describe()),
                         "text, a number or a boolean is needed",
                     )),
@@ -140,21 +164,35 @@ fn look_up<'a>(
     node: &Node,
     at: usize,
     len: usize,
-    params: &'a Params,
+    params: &'a Params<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<&'a Node> {
-    let span = within(node, at, len);
+    let span = within(node, at, len, params);
     let Some(param) = name.strip_prefix("params.") else {
         diagnostics.push(if let Some(secret) = name.strip_prefix("secret:") {
             Diagnostic::new(span, format!("the secret `{secret}` cannot be used here"), "no parameter takes a secret yet")
         } else {
             Diagnostic::new(span, format!("`${{{name}}}` refers to nothing"), "expected `${params.NAME}`")
-                .suggest(name, params.iter().map(|(name, _)| name))
+                .suggest(name, params.iter().map(|(name, _)| format!("params.{name}")).collect::<Vec<_>>().iter().map(String::as_str))
         });
         return None;
     };
     let value = params.get(param);
-    if value.is_none() {
+    if let Some(value) = value {
+        let before = params.expanded.get();
+        let expanded = before.saturating_add(size(value));
+        params.expanded.set(expanded);
+        if expanded > MAX_EXPANDED {
+            if before <= MAX_EXPANDED {
+                diagnostics.push(Diagnostic::new(
+                    span,
+                    format!("references repeat more than the {MAX_EXPANDED} bytes that they may"),
+                    "no reference is replaced from here on",
+                ));
+            }
+            return None;
+        }
+    } else if !params.broken.contains(param) {
         diagnostics.push(
             Diagnostic::new(span, format!("there is no parameter `{param}`"), "not declared under `params:`")
                 .suggest(param, params.iter().map(|(name, _)| name)),
@@ -163,16 +201,30 @@ fn look_up<'a>(
     value
 }
 
-/// The span of a part of a scalar. Exact for plain scalars and for quoted ones without escapes before the part; the
-/// whole scalar otherwise.
-fn within(node: &Node, at: usize, len: usize) -> Span {
-    let text_len = node.as_str().map_or(0, str::len);
-    let quote = node.span.len.saturating_sub(text_len);
-    match quote {
-        0 => Span { start: node.span.start + at, len, ..node.span },
-        2 => Span { start: node.span.start + 1 + at, len, ..node.span },
-        _ => node.span,
-    }
+/// The span of a part of a scalar that begins with `${`: where that part stands in the text as written, whatever
+/// quotes, escapes or line breaks surround it; the whole scalar where it is not written like that.
+fn within(node: &Node, at: usize, len: usize, params: &Params<'_>) -> Span {
+    let found = || {
+        let source = params.sources?.get(node.span.source)?;
+        let written = source.text.get(node.span.start..node.span.start + node.span.len)?;
+        let text = node.as_str()?;
+        let part = text.get(at..at + len)?;
+        let before = text.get(..at)?.matches("${").count();
+        let (start, _) = written.match_indices("${").nth(before)?;
+        written[start..].starts_with(part).then_some(Span { start: node.span.start + start, len, ..node.span })
+    };
+    found().unwrap_or(node.span)
+}
+
+/// About how many bytes a value takes.
+fn size(node: &Node) -> usize {
+    let inner = match &node.value {
+        Value::Str(text) => text.len(),
+        Value::Seq(items) => items.iter().map(size).sum(),
+        Value::Map(entries) => entries.iter().map(|entry| entry.key.len() + size(&entry.value)).sum(),
+        _ => 0,
+    };
+    size_of::<Node>() + inner
 }
 
 enum Piece {

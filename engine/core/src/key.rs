@@ -104,7 +104,7 @@ fn walk(inputs: &KeyInputs<'_>, sink: &mut impl Sink) {
             let mut names: Vec<&String> = object.keys().filter(|name| !source_params.contains(&name.as_str())).collect();
             names.sort();
             for name in names {
-                param(&format!("with.{name}"), &object[name], sink);
+                param(&format!("with.{}", escape(name)), &object[name], sink);
             }
         }
         other => param("with", other, sink),

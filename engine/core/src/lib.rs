@@ -18,6 +18,9 @@ mod registry;
 pub mod schedule;
 pub mod schema;
 mod spec;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod testing;
 mod validate;
 mod yaml;
 
@@ -28,6 +31,7 @@ pub use plan::{NodeId, Plan, PlanNode, PlannedSource, PlannedVariant};
 pub use registry::Registry;
 pub use schedule::Schedule;
 pub use spec::{Resources, Workflow};
+pub use yaml::MAX_TEXT;
 
 /// The name of the variant that is the workflow itself.
 pub const BASE: &str = "base";

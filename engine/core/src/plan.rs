@@ -1,7 +1,7 @@
 //! The plan: every variant's stages with their types, ports, parameters and files resolved, and each piece of work that
 //! variants share planned once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,11 @@ use serde_json::Value as Json;
 use crate::compare::CompareSpec;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Sources, Span};
-use crate::spec::{InputSpec, Resources, StageSpec, VariantSpec, Workflow};
+use crate::spec::{InputSpec, reported, Resources, StageSpec, VariantSpec, Workflow};
 use crate::{BASE, Registry, validate};
+
+/// The most stages of a cycle that a message names.
+const MAX_CYCLE: usize = 12;
 
 /// A node's place in [`Plan::nodes`].
 pub type NodeId = usize;
@@ -95,6 +98,10 @@ pub struct PlannedInput {
 pub struct PlannedSource {
     /// The parameter.
     pub param: &'static str,
+    /// The path or pattern that it holds.
+    pub pattern: String,
+    /// The folder that a relative one starts from.
+    pub base: PathBuf,
     /// The files, sorted by path.
     pub files: Vec<PathBuf>,
 }
@@ -123,7 +130,7 @@ impl Workflow {
         wanted: &dyn Fn(&str) -> bool,
         find: &FindFiles<'_>,
     ) -> Result<Plan, Diagnostics> {
-        let mut diagnostics = Diagnostics::default();
+        let mut diagnostics = self.mistakes.clone();
         let mut builder = Builder { registry, sources, find, nodes: Vec::new(), by_definition: HashMap::new() };
         let mut variants = Vec::new();
         let mut compare = None;
@@ -131,10 +138,11 @@ impl Workflow {
         for spec in written {
             let name = spec.map_or(BASE, |spec: &VariantSpec| spec.name.as_str());
             // All variants are checked, wanted or not: a mistake is found whichever is run.
-            let parts = self.parts(spec, registry, &mut diagnostics);
+            let parts = self.parts(spec, registry, sources, &mut diagnostics);
             let params = parts.params.to_json();
             if let Some(seed) = parts.params.get("seed")
                 && params["seed"].as_u64().is_none()
+                && !reported(seed, &diagnostics)
             {
                 diagnostics.push(Diagnostic::new(
                     seed.span,
@@ -221,49 +229,50 @@ impl Builder<'_> {
             stages.iter().enumerate().map(|(index, stage)| (stage.name.as_str(), index)).collect();
         let before = diagnostics.len();
         let withs: Vec<Json> = stages.iter().map(|stage| stage.with.to_json()).collect();
+        let mut sound = Vec::with_capacity(stages.len());
         for (stage, with) in stages.iter().zip(&withs) {
-            self.check_stage(stage, with, stages, &withs, &by_name, diagnostics);
+            sound.push(self.check_stage(stage, with, stages, &withs, &by_name, diagnostics));
         }
         let Some(order) = topological(stages, &by_name, diagnostics) else { return Vec::new() };
-        let mut ids: Vec<Option<(NodeId, Digest)>> = vec![None; stages.len()];
+        let mut ids: Vec<Option<NodeId>> = vec![None; stages.len()];
         for index in order {
             let stage = &stages[index];
+            if !sound[index] {
+                continue; // The parameters were complained about.
+            }
             let Some(planned) = self.stage(stage, &withs[index], params, diagnostics) else { continue };
             if diagnostics.len() > before || !wanted {
                 continue;
             }
             let mut node = PlanNode { variant: variant.to_owned(), ..planned };
-            let mut definition = definition(&node);
             let mut complete = true;
             for input in &stage.inputs {
                 // Resolved above: a connection that leads nowhere is a mistake, and then no node is made.
                 let Some(&from) = by_name.get(input.stage.as_str()) else { continue };
-                let Some((id, digest)) = ids[from] else {
+                let Some(id) = ids[from] else {
                     complete = false;
                     continue;
                 };
                 let Some((port, kind)) = output(stages, &withs, self.registry, from, input) else { continue };
-                frame(&mut definition, &input.port);
-                frame(&mut definition, &port);
-                definition.update(digest.as_bytes());
                 node.inputs.push(PlannedInput { port: input.port.clone(), node: id, from: port, kind });
             }
             if !complete {
                 continue;
             }
             node.inputs.sort_by(|a, b| a.port.cmp(&b.port));
-            let digest = Digest::from(definition.finalize());
+            let digest = definition(&node);
             let next = self.nodes.len();
             let id = *self.by_definition.entry(digest).or_insert(next);
             if id == next {
                 self.nodes.push(node);
             }
-            ids[index] = Some((id, digest));
+            ids[index] = Some(id);
         }
-        stages.iter().zip(ids).filter_map(|(stage, id)| Some((stage.name.clone(), id?.0))).collect()
+        stages.iter().zip(ids).filter_map(|(stage, id)| Some((stage.name.clone(), id?))).collect()
     }
 
-    /// The type, parameters and connections of a stage.
+    /// The type, parameters and connections of a stage. Says whether the type is known and its schema accepts the
+    /// parameters.
     fn check_stage(
         &self,
         stage: &StageSpec,
@@ -272,15 +281,15 @@ impl Builder<'_> {
         withs: &[Json],
         by_name: &HashMap<&str, usize>,
         diagnostics: &mut Diagnostics,
-    ) {
+    ) -> bool {
         let Some(stage_type) = self.registry.get(&stage.uses) else {
             diagnostics.push(
                 Diagnostic::new(stage.uses_span, format!("there is no stage type `{}`", stage.uses), "unknown stage type")
                     .suggest(&stage.uses, self.registry.names()),
             );
-            return;
+            return false;
         };
-        validate::params(stage, with, self.registry, diagnostics);
+        let accepted = validate::params(stage, with, self.registry, diagnostics);
         let descriptor = stage_type.descriptor();
         for input in &stage.inputs {
             let Some(port) = descriptor.inputs().find(|port| port.name == input.port) else {
@@ -358,15 +367,13 @@ impl Builder<'_> {
                 );
             }
         }
+        accepted
     }
 
     /// The stage configured, and its files found; without its connections.
     fn stage(&self, stage: &StageSpec, with: &Json, params: &Json, diagnostics: &mut Diagnostics) -> Option<PlanNode> {
         let stage_type = self.registry.get(&stage.uses)?.clone();
         let descriptor = Arc::clone(stage_type.descriptor());
-        if self.registry.validator(&stage.uses).is_some_and(|validator| !validator.is_valid(with)) {
-            return None; // The parameters were complained about.
-        }
         let configured = match stage_type.configure(with) {
             Ok(configured) => configured,
             Err(error) => {
@@ -385,7 +392,7 @@ impl Builder<'_> {
             let node = stage.with.at_path(source.param);
             let base = self.sources.get(node.base).map(|source| source.base.clone()).unwrap_or_default();
             match (self.find)(&base, &source.pattern) {
-                Ok(files) => sources.push(PlannedSource { param: source.param, files }),
+                Ok(files) => sources.push(PlannedSource { param: source.param, pattern: source.pattern, base, files }),
                 Err(error) => {
                     let diagnostic = Diagnostic::new(node.span, error.message, "expected a file that is there");
                     diagnostics.push(match error.help {
@@ -434,23 +441,30 @@ fn output(
     Some((port.name.clone(), port.kind))
 }
 
-/// A hash of what a stage is, without its connections: stages of two variants with equal definitions are one node.
-fn definition(node: &PlanNode) -> blake3::Hasher {
-    let PlanNode { stage, description: _, variant: _, stage_type, configured, inputs: _, outputs: _, sources, seed, resources, retries, timeout, enabled } =
+/// A hash of what a stage is and of what is connected to it: stages of two variants with equal definitions are one
+/// node. What is connected is known by the number of its node, which stands for its own definition.
+fn definition(node: &PlanNode) -> Digest {
+    let PlanNode { stage, description: _, variant: _, stage_type, configured, inputs, outputs: _, sources, seed, resources, retries, timeout, enabled } =
         node;
     let mut hasher = blake3::Hasher::new();
     frame(&mut hasher, stage);
     frame(&mut hasher, stage_type.name());
     hasher.update(stage_type.code().as_bytes());
     frame(&mut hasher, &configured.params().to_string());
-    for PlannedSource { param, files } in sources {
+    for PlannedSource { param, pattern: _, base: _, files } in sources {
         frame(&mut hasher, param);
+        hasher.update(&(files.len() as u64).to_le_bytes());
         for file in files {
             frame(&mut hasher, &file.to_string_lossy());
         }
     }
     frame(&mut hasher, &format!("{seed:?} {resources:?} {retries} {timeout:?} {enabled}"));
-    hasher
+    for PlannedInput { port, node, from, kind: _ } in inputs {
+        frame(&mut hasher, port);
+        hasher.update(&(*node as u64).to_le_bytes());
+        frame(&mut hasher, from);
+    }
+    hasher.finalize().into()
 }
 
 fn frame(hasher: &mut blake3::Hasher, text: &str) {
@@ -477,7 +491,11 @@ fn topological(stages: &[StageSpec], by_name: &HashMap<&str, usize>, diagnostics
             for component in petgraph::algo::kosaraju_scc(&graph) {
                 let members: Vec<usize> = component.iter().map(|node| node.index()).collect();
                 if let Some(path) = cycle(stages, by_name, &members) {
-                    let names: Vec<&str> = path.iter().map(|&index| stages[index].name.as_str()).collect();
+                    let mut names: Vec<&str> = path.iter().map(|&index| stages[index].name.as_str()).collect();
+                    if names.len() > MAX_CYCLE {
+                        let last = names.len() - 2;
+                        names.splice(MAX_CYCLE - 2..last, ["…"]);
+                    }
                     let first = &stages[path[0]];
                     diagnostics.push(
                         Diagnostic::new(
@@ -503,6 +521,7 @@ fn cycle(stages: &[StageSpec], by_name: &HashMap<&str, usize>, members: &[usize]
         return feeds_itself(first).then(|| vec![first, first]);
     }
     // Breadth first against the flow, from the first stage until it is met again: the shortest cycle through it.
+    let members: HashSet<usize> = members.iter().copied().collect();
     let mut next: HashMap<usize, usize> = HashMap::new();
     let mut queue = std::collections::VecDeque::from([first]);
     while let Some(index) = queue.pop_front() {

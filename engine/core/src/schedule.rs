@@ -39,7 +39,9 @@ impl StageState {
 #[derive(Debug)]
 pub struct Schedule {
     states: Vec<StageState>,
+    /// Who is connected to a node, and to whom it is: once per connection.
     dependents: Vec<Vec<NodeId>>,
+    inputs: Vec<Vec<NodeId>>,
     needs: Vec<Resources>,
     /// The length of the longest chain of dependents: long chains first keeps all cores busy to the end.
     height: Vec<usize>,
@@ -49,6 +51,8 @@ pub struct Schedule {
     total: Resources,
     executing: usize,
     open: usize,
+    /// Whether [`Schedule::skip_rest`] was called: from then on nothing begins.
+    closed: bool,
 }
 
 impl Schedule {
@@ -56,11 +60,13 @@ impl Schedule {
     pub fn new(plan: &Plan, total: Resources) -> Self {
         let count = plan.nodes.len();
         let mut dependents = vec![Vec::new(); count];
+        let mut inputs = Vec::with_capacity(count);
         let mut states = Vec::with_capacity(count);
         for (id, node) in plan.nodes.iter().enumerate() {
             for input in &node.inputs {
                 dependents[input.node].push(id);
             }
+            inputs.push(node.inputs.iter().map(|input| input.node).collect());
             states.push(StageState::Waiting(node.inputs.len()));
         }
         let mut height = vec![0; count];
@@ -70,6 +76,7 @@ impl Schedule {
         let mut schedule = Self {
             states,
             dependents,
+            inputs,
             needs: plan.nodes.iter().map(|node| node.resources).collect(),
             height,
             ready: BinaryHeap::new(),
@@ -78,6 +85,7 @@ impl Schedule {
             total,
             executing: 0,
             open: count,
+            closed: false,
         };
         for (id, node) in plan.nodes.iter().enumerate() {
             if !node.enabled {
@@ -122,6 +130,9 @@ impl Schedule {
     /// A queued node for which there is room; it now executes. A node that wants more than the machine has gets all of
     /// it.
     pub fn next_executable(&mut self) -> Option<NodeId> {
+        if self.free.cpus == 0 && self.total.cpus > 0 {
+            return None; // Every node wants a core: no need to ask each of thousands.
+        }
         let fits = |&&(_, id): &&(Reverse<usize>, NodeId)| {
             let need = self.capped(id);
             need.cpus <= self.free.cpus && need.memory <= self.free.memory
@@ -165,8 +176,9 @@ impl Schedule {
         }
     }
 
-    /// Skips every node that has not begun to execute.
+    /// Skips every node that has not begun to execute. Those that execute may end, but none begins again.
     pub fn skip_rest(&mut self) {
+        self.closed = true;
         for id in 0..self.states.len() {
             self.skip(id);
         }
@@ -179,16 +191,27 @@ impl Schedule {
 
     /// The node is to be looked up again: it was set aside, or its execution came to nothing.
     pub fn retry(&mut self, id: NodeId) {
-        self.enter(id, StageState::Ready);
+        // A node that was set aside may have been skipped since.
+        if !self.states[id].is_final() {
+            self.enter(id, StageState::Ready);
+        }
     }
 
     /// An executing node found the stored output of `producer` damaged: the producer executes again, and the node waits
     /// for it.
     pub fn redo(&mut self, producer: NodeId, consumer: NodeId) {
-        self.enter(consumer, StageState::Waiting(1));
         if self.states[producer].is_final() {
+            let counted = self.states[producer] == StageState::Done;
             self.enter(producer, StageState::Ready);
+            // Others that wait have counted it.
+            for dependent in self.dependents[producer].clone().into_iter().filter(|_| counted) {
+                if let StageState::Waiting(count) = self.states[dependent] {
+                    self.states[dependent] = StageState::Waiting(count + 1);
+                }
+            }
         }
+        let missing = self.inputs[consumer].iter().filter(|&&input| self.states[input] != StageState::Done).count();
+        self.enter(consumer, StageState::Waiting(missing));
     }
 
     fn capped(&self, id: NodeId) -> Resources {
@@ -198,6 +221,12 @@ impl Schedule {
 
     /// The one place where a node changes its state: queues, resources and the count of open nodes follow from it.
     fn enter(&mut self, id: NodeId, next: StageState) {
+        let next = match next {
+            StageState::Waiting(_) | StageState::Ready | StageState::Queued | StageState::Aside if self.closed => {
+                StageState::Skipped
+            }
+            next => next,
+        };
         let before = std::mem::replace(&mut self.states[id], next);
         let need = self.capped(id);
         match before {

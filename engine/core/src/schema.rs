@@ -55,6 +55,13 @@ pub fn workflow_schema(registry: &Registry) -> Value {
         },
         "when": { "description": "Execute the stage only if this is true.", "type": ["boolean", "string"] },
     });
+    // A null in a change takes the key away.
+    let changes: Map<String, Value> = stage_properties
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, schema)| (key.clone(), json!({ "anyOf": [schema, { "type": "null" }] })))
+        .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Stagewright workflow",
@@ -94,7 +101,7 @@ pub fn workflow_schema(registry: &Registry) -> Value {
             "reference": { "type": "string", "pattern": "^[^.]+(\\.[^.]+)?$|\\$\\{" },
             "interpolated": { "type": "string", "pattern": "\\$\\{" },
             "stage": { "type": "object", "properties": stage_properties, "required": ["uses"], "additionalProperties": false, "allOf": cases },
-            "change": { "type": "object", "properties": stage_properties, "additionalProperties": false },
+            "change": { "type": "object", "properties": changes, "additionalProperties": false },
         },
     })
 }

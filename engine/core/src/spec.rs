@@ -1,13 +1,13 @@
 //! The workflow as written: its sections, its variants, and the stages of one variant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::compare::{self, CompareSpec};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::duration::{parse_bytes, parse_duration};
 use crate::interpolate::{Params, interpolate};
-use crate::node::{Entry, Node, Span, Value};
+use crate::node::{Entry, Node, Sources, Span, Value};
 use crate::overlay::overlay;
 use crate::{BASE, Registry, yaml};
 
@@ -29,7 +29,7 @@ pub struct Resources {
     pub memory: u64,
 }
 
-/// A workflow file that has the right sections. Its stages are read for each variant by [`Workflow::plan`].
+/// A workflow file, split into its sections. Its stages are read for each variant by [`Workflow::plan`].
 #[derive(Clone, Debug)]
 pub struct Workflow {
     pub(crate) name: String,
@@ -38,6 +38,8 @@ pub struct Workflow {
     pub(crate) stages: Node,
     pub(crate) variants: Vec<VariantSpec>,
     pub(crate) compare: Option<Node>,
+    /// What is wrong with its sections: reported by [`Workflow::plan`] together with what is wrong inside stages.
+    pub(crate) mistakes: Diagnostics,
 }
 
 /// A variant as written.
@@ -77,8 +79,8 @@ pub(crate) struct InputSpec {
 }
 
 /// Everything that a variant says, resolved.
-pub(crate) struct VariantParts {
-    pub(crate) params: Params,
+pub(crate) struct VariantParts<'a> {
+    pub(crate) params: Params<'a>,
     pub(crate) stages: Vec<StageSpec>,
     pub(crate) compare: Option<CompareSpec>,
 }
@@ -87,13 +89,14 @@ impl Workflow {
     /// Reads the text of a workflow, which is source number `source`.
     ///
     /// # Errors
-    /// Every mistake in its sections; those inside stages are found by [`Workflow::plan`].
+    /// When it is not YAML, or no mapping. Every other mistake is found by [`Workflow::plan`].
     pub fn parse(bytes: &[u8], source: usize) -> Result<Self, Diagnostics> {
         let root = yaml::read(bytes, source)?;
         let mut diagnostics = Diagnostics::default();
+        yaml::find_duplicates(&root, &mut diagnostics);
         if root.value == Value::Null {
             diagnostics.push(
-                Diagnostic::anywhere("the file is empty")
+                Diagnostic::new(Span { source, start: 0, len: 1 }, "the file is empty", "expected a workflow")
                     .with_help("`stagewright init` writes a small workflow to start from"),
             );
             return Err(diagnostics);
@@ -137,11 +140,12 @@ impl Workflow {
             variants.extend(VariantSpec::parse(entry, &params, &mut diagnostics));
         }
         let compare = root.get("compare").filter(|node| node.value != Value::Null).cloned();
-        if diagnostics.is_empty() {
-            Ok(Self { name, description, params, stages, variants, compare })
-        } else {
-            Err(diagnostics)
-        }
+        Ok(Self { name, description, params, stages, variants, compare, mistakes: diagnostics })
+    }
+
+    /// Adds mistakes to those that [`Workflow::plan`] reports.
+    pub fn add_mistakes(&mut self, mistakes: Diagnostics) {
+        self.mistakes.append(mistakes);
     }
 
     /// The name of the workflow.
@@ -161,6 +165,7 @@ impl Workflow {
     pub fn override_params(&mut self, bytes: &[u8], source: usize) -> Result<(), Diagnostics> {
         let node = yaml::read(bytes, source)?;
         let mut diagnostics = Diagnostics::default();
+        yaml::find_duplicates(&node, &mut diagnostics);
         if node.value != Value::Null && expect_map(&node, "a file of parameters", &mut diagnostics) {
             // A file may hold the parameters themselves or a `params:` section, as in a workflow.
             let node = match node.entries() {
@@ -195,6 +200,7 @@ impl Workflow {
             base: source,
         });
         shift(&mut node, value_start);
+        yaml::find_duplicates(&node, &mut diagnostics);
         let parts: Vec<&str> = path.split('.').collect();
         let span = Span { source, start: 0, len: path.len() };
         match parts.as_slice() {
@@ -203,7 +209,7 @@ impl Workflow {
                 declared(std::slice::from_ref(&entry), &self.params, &mut diagnostics);
                 merge_params(&mut self.params, std::slice::from_ref(&entry));
             }
-            ["stages", stage, "with", rest @ ..] if !rest.is_empty() => {
+            ["stages", stage, "with", rest @ ..] if (1..=64).contains(&rest.len()) => {
                 if self.stages.get(stage).is_none() {
                     diagnostics.push(
                         Diagnostic::new(Span { start: 7, len: stage.len(), ..span }, format!("there is no stage `{stage}`"), "not a stage of this workflow")
@@ -220,7 +226,7 @@ impl Workflow {
             }
             _ => diagnostics.push(
                 Diagnostic::new(span, format!("`{path}` cannot be set"), "expected `params.NAME` or `stages.NAME.with.PARAMETER`")
-                    .suggest(path, self.params.iter().map(|entry| entry.key.as_str())),
+                    .suggest(path, self.params.iter().map(|entry| format!("params.{}", entry.key)).collect::<Vec<_>>().iter().map(String::as_str)),
             ),
         }
         if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
@@ -231,7 +237,13 @@ impl Workflow {
     }
 
     /// The stages of a variant (`None`: the workflow itself) with its overrides applied and its references resolved.
-    pub(crate) fn parts(&self, variant: Option<&VariantSpec>, registry: &Registry, diagnostics: &mut Diagnostics) -> VariantParts {
+    pub(crate) fn parts<'a>(
+        &self,
+        variant: Option<&VariantSpec>,
+        registry: &Registry,
+        sources: &'a Sources,
+        diagnostics: &mut Diagnostics,
+    ) -> VariantParts<'a> {
         let mut params = self.params.clone();
         let mut stages = std::borrow::Cow::Borrowed(&self.stages);
         if let Some(variant) = variant {
@@ -240,7 +252,7 @@ impl Workflow {
                 stages = std::borrow::Cow::Owned(override_stages(&self.stages, changes, registry, diagnostics));
             }
         }
-        let params = Params::resolve(&params, diagnostics);
+        let params = Params::resolve(&params, sources, diagnostics);
         let mut specs = Vec::with_capacity(stages.entries().len());
         for entry in stages.entries() {
             let node = interpolate(&entry.value, &params, diagnostics);
@@ -275,15 +287,17 @@ impl VariantSpec {
 /// inputs those that the new type has too.
 fn override_stages(stages: &Node, changes: &Node, registry: &Registry, diagnostics: &mut Diagnostics) -> Node {
     let mut under = stages.clone();
+    let known: HashSet<&str> = stages.entries().iter().map(|entry| entry.key.as_str()).collect();
+    let by_name: HashMap<&str, &Node> = changes.entries().iter().map(|change| (change.key.as_str(), &change.value)).collect();
     if let Value::Map(entries) = &mut under.value {
         for entry in entries.iter_mut() {
-            let new_type = changes.get(&entry.key).and_then(|change| change.get("uses")).and_then(Node::as_str);
+            let new_type = by_name.get(entry.key.as_str()).and_then(|change| change.get("uses")).and_then(Node::as_str);
             if let Some(new_type) = new_type
                 && entry.value.get("uses").and_then(Node::as_str) != Some(new_type)
                 && let Some(stage_type) = registry.get(new_type)
             {
                 let descriptor = stage_type.descriptor();
-                let has_param = |name: &str| descriptor.params.pointer(&format!("/properties/{name}")).is_some();
+                let has_param = |name: &str| descriptor.params.get("properties").is_some_and(|all| all.get(name).is_some());
                 let has_port = |name: &str| descriptor.inputs().any(|port| port.name == name);
                 keep(&mut entry.value, "with", has_param);
                 keep(&mut entry.value, "inputs", has_port);
@@ -291,7 +305,7 @@ fn override_stages(stages: &Node, changes: &Node, registry: &Registry, diagnosti
         }
     }
     for change in changes.entries() {
-        let known = stages.get(&change.key).is_some();
+        let known = known.contains(change.key.as_str());
         if !known && change.value.value == Value::Null {
             diagnostics.push(
                 Diagnostic::new(change.key_span, format!("there is no stage `{}` to remove", change.key), "not a stage of this workflow")
@@ -400,11 +414,12 @@ pub(crate) fn known_keys(node: &Node, keys: &[&str], what: &str, diagnostics: &m
     }
 }
 
-/// The text of a scalar; numbers and booleans count as the text they are written as.
+/// The text of a scalar; an integer counts as the text it is written as.
 pub(crate) fn text(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Option<String> {
     match &node.value {
         Value::Str(text) => Some(text.clone()),
         Value::Int(value) => Some(value.to_string()),
+        _ if reported(node, diagnostics) => None,
         _ => {
             diagnostics.push(Diagnostic::new(node.span, format!("{what} cannot be {}", node.describe()), "expected text"));
             None
@@ -412,9 +427,15 @@ pub(crate) fn text(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Op
     }
 }
 
+/// Whether nothing stands here since a reference led nowhere, which was complained about.
+pub(crate) fn reported(node: &Node, diagnostics: &Diagnostics) -> bool {
+    node.value == Value::Null && diagnostics.any_within(node.span)
+}
+
 fn small_integer(node: &Node, what: &str, min: i64, max: i64, diagnostics: &mut Diagnostics) -> Option<u32> {
     match node.value {
         Value::Int(value) if (min..=max).contains(&value) => u32::try_from(value).ok(),
+        _ if reported(node, diagnostics) => None,
         _ => {
             diagnostics.push(Diagnostic::new(
                 node.span,
@@ -433,7 +454,7 @@ fn timeout(node: &Node, diagnostics: &mut Diagnostics) -> Option<Duration> {
         Value::Float(seconds) => parse_duration(&seconds.to_string()),
         _ => None,
     };
-    if parsed.is_none() {
+    if parsed.is_none() && !reported(node, diagnostics) {
         diagnostics.push(Diagnostic::new(node.span, "`timeout` is not a duration", "expected `30s`, `5m` or `1h 30m`"));
     }
     parsed
@@ -454,6 +475,7 @@ fn resources(stage: &Node, diagnostics: &mut Diagnostics) -> Resources {
         };
         match bytes {
             Some(bytes) => resources.memory = bytes,
+            None if reported(memory, diagnostics) => {}
             None => diagnostics.push(Diagnostic::new(
                 memory.span,
                 "`memory` is not an amount of memory",
@@ -532,7 +554,7 @@ fn shift(node: &mut Node, by: usize) {
     }
 }
 
-impl Params {
+impl Params<'_> {
     /// The parameters as one JSON object.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         self.iter().map(|(name, node)| (name.to_owned(), node.to_json())).collect::<BTreeMap<_, _>>().into_iter().collect::<serde_json::Map<_, _>>().into()

@@ -1,11 +1,12 @@
 //! The parameters of a stage against its type's JSON Schema, with messages for people.
 
+use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value as Json;
 
 use crate::Registry;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::node::Node;
+use crate::node::{Node, Value};
 use crate::spec::StageSpec;
 
 /// Reports every parameter that the schema of the stage's type refuses. Says whether all were accepted.
@@ -13,15 +14,15 @@ pub(crate) fn params(spec: &StageSpec, json: &Json, registry: &Registry, diagnos
     let (Some(validator), Some(stage_type)) = (registry.validator(&spec.uses), registry.get(&spec.uses)) else {
         return true;
     };
-    let before = diagnostics.len();
-    if !validator.is_valid(json) {
+    let accepted = validator.is_valid(json);
+    if !accepted {
         let schema = &stage_type.descriptor().params;
         for error in validator.iter_errors(json) {
             let path = error.instance_path().to_string();
             report(spec, schema, error.kind(), &path, &error.schema_path().to_string(), diagnostics);
         }
     }
-    diagnostics.len() == before
+    accepted
 }
 
 fn report(
@@ -33,6 +34,9 @@ fn report(
     diagnostics: &mut Diagnostics,
 ) {
     let node = spec.with.at_path(path);
+    if node.value == Value::Null && diagnostics.any_within(node.span) {
+        return; // A reference that leads nowhere, which was complained about.
+    }
     let name = shown(path);
     let at = |message: String, label: String| Diagnostic::new(node.span, message, label);
     match kind {
@@ -98,6 +102,22 @@ fn report(
         ValidationErrorKind::UniqueItems => {
             diagnostics.push(at(format!("`{name}` holds the same entry twice"), "expected distinct entries".to_owned()));
         }
+        ValidationErrorKind::MaxItems { limit } | ValidationErrorKind::MaxProperties { limit } => {
+            diagnostics.push(at(format!("`{name}` takes at most {limit} entries"), "too many".to_owned()));
+        }
+        ValidationErrorKind::MaxLength { limit } => {
+            diagnostics.push(at(format!("`{name}` is too long"), format!("expected at most {limit} characters")));
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            diagnostics.push(at(format!("`{name}` is not of the right form"), format!("expected a text that matches `{pattern}`")));
+        }
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }
+            if let Some(errors) = nearest_branch(context, path) =>
+        {
+            for error in errors {
+                report(spec, schema, error.kind(), error.instance_path().as_str(), error.schema_path().as_str(), diagnostics);
+            }
+        }
         ValidationErrorKind::Enum { .. }
         | ValidationErrorKind::Constant { .. }
         | ValidationErrorKind::AnyOf { .. }
@@ -107,6 +127,25 @@ fn report(
         }
         other => diagnostics.push(at(format!("`{name}` is not what `{}` takes", spec.uses), format!("violates `{}`", other.keyword()))),
     }
+}
+
+/// Of several shapes that a value may have, the only one that it has but for what stands inside it.
+fn nearest_branch<'a>(
+    context: &'a [Vec<ValidationError<'static>>],
+    path: &str,
+) -> Option<&'a [ValidationError<'static>]> {
+    let is_that_shape = |errors: &&Vec<ValidationError<'static>>| {
+        errors.iter().all(|error| {
+            error.instance_path().as_str() != path
+                || matches!(
+                    error.kind(),
+                    ValidationErrorKind::AdditionalProperties { .. } | ValidationErrorKind::Required { .. }
+                )
+        })
+    };
+    let mut branches = context.iter().filter(is_that_shape);
+    let first = branches.next()?;
+    branches.next().is_none().then_some(first)
 }
 
 /// A value that is none of those allowed: names the nearest, or says which types are.
@@ -120,8 +159,10 @@ fn choice(node: &Node, name: &str, schema: &Json, schema_path: &str) -> Diagnost
         other => other.to_string(),
     };
     let written: String = if written.chars().count() > 40 { written.chars().take(40).chain(['…']).collect() } else { written };
-    if values.is_empty() {
-        types.dedup();
+    types.dedup();
+    if values.is_empty() && types.is_empty() {
+        Diagnostic::new(node.span, format!("`{name}` cannot be `{written}`"), "none of the values allowed")
+    } else if values.is_empty() {
         let types = types.iter().map(|kind| article(kind)).collect::<Vec<_>>().join(" or ");
         Diagnostic::new(node.span, format!("`{name}` must be {types}"), format!("this is {}", node.describe()))
     } else {
@@ -143,13 +184,14 @@ fn collect_choices(schema: &Json, values: &mut Vec<String>, types: &mut Vec<Stri
                 match item {
                     Json::String(value) => values.push(value.clone()),
                     Json::Object(_) => collect_choices(item, values, types),
-                    _ => {}
+                    Json::Null => types.push("null".to_owned()),
+                    other => values.push(other.to_string()),
                 }
             }
         }
         Json::Object(object) => {
-            if let Some(Json::String(value)) = object.get("const") {
-                values.push(value.clone());
+            if let Some(value) = object.get("const") {
+                values.push(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             } else if let Some(list) = object.get("enum").or_else(|| object.get("oneOf")).or_else(|| object.get("anyOf")) {
                 collect_choices(list, values, types);
             } else {
@@ -161,7 +203,8 @@ fn collect_choices(schema: &Json, values: &mut Vec<String>, types: &mut Vec<Stri
             }
         }
         Json::String(value) => values.push(value.clone()),
-        _ => {}
+        Json::Null => {}
+        other => values.push(other.to_string()),
     }
 }
 

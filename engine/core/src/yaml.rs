@@ -11,33 +11,36 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Entry, Node, Span, Value};
 
 /// The largest workflow text, in bytes: a workflow of 10,000 stages takes about one megabyte.
-const MAX_TEXT: usize = 16 << 20;
+pub const MAX_TEXT: usize = 16 << 20;
 /// The longest single line or scalar, in bytes.
 const MAX_SCALAR: usize = 64 << 10;
 /// The most text that aliases may make of a document, in bytes.
 const MAX_EXPANDED: usize = 32 << 20;
-/// The deepest nesting.
-const MAX_DEPTH: usize = 64;
+/// The deepest nesting. The reader takes some 32 KiB of stack for a level when it is not optimised, and a thread may
+/// have no more than 2 MiB.
+const MAX_DEPTH: usize = 32;
 
-/// Reads the bytes of source number `source`.
+/// Reads the bytes of source number `source`. Duplicate keys are still there: see [`find_duplicates`].
 pub(crate) fn read(bytes: &[u8], source: usize) -> Result<Node, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
-            let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            // What comes before is the same in the text that is shown, where such bytes are replaced.
+            let span = Span { source, start: error.valid_up_to(), len: 1 };
             diagnostics.push(
-                Diagnostic::anywhere(format!("the text is not UTF-8: line {line} holds bytes that are no character"))
+                Diagnostic::new(span, "the text is not UTF-8", "these bytes are no character")
                     .with_help("save the file with the encoding UTF-8"),
             );
             return Err(diagnostics);
         }
     };
     if text.len() > MAX_TEXT {
-        diagnostics.push(Diagnostic::anywhere(format!(
-            "the text has {} bytes, more than the {MAX_TEXT} that a workflow may have",
-            text.len()
-        )));
+        diagnostics.push(Diagnostic::new(
+            Span { source, start: 0, len: 1 },
+            format!("the text is longer than the {MAX_TEXT} bytes that a workflow may have"),
+            "keep data in files and name their path here",
+        ));
         return Err(diagnostics);
     }
     if let Some((start, len)) = longest_line(text).filter(|(_, len)| *len > MAX_SCALAR) {
@@ -50,11 +53,7 @@ pub(crate) fn read(bytes: &[u8], source: usize) -> Result<Node, Diagnostics> {
     }
     EXPANDED.set(0);
     match serde_yaml::from_str_with_options::<Raw>(text, options()) {
-        Ok(raw) => {
-            let node = raw.into_node(source);
-            find_duplicates(&node, &mut diagnostics);
-            if diagnostics.is_empty() { Ok(node) } else { Err(diagnostics) }
-        }
+        Ok(raw) => Ok(raw.into_node(source)),
         Err(error) => {
             diagnostics.push(syntax_error(&error, text, source));
             Err(diagnostics)
@@ -102,13 +101,35 @@ fn syntax_error(error: &serde_yaml::Error, text: &str, source: usize) -> Diagnos
         Some(end) if end > 0 => message[..end].to_owned(),
         _ => message.lines().next().unwrap_or_default().to_owned(),
     };
+    let message = match limit(&message) {
+        Some(limit) => limit,
+        // Nothing but keys is read as text alone.
+        None if message == "expected string scalar" => "a key must be a word, not a list or a mapping".to_owned(),
+        None => format!("this is not valid YAML: {message}"),
+    };
     match location {
         Some(location) if location.line() > 0 => {
             let start = offset_of(text, location.line() as usize, location.column() as usize);
-            Diagnostic::new(Span { source, start, len: 1 }, format!("this is not valid YAML: {message}"), "here")
+            Diagnostic::new(Span { source, start, len: 1 }, message, "here")
         }
-        _ => Diagnostic::anywhere(format!("this is not valid YAML: {message}")),
+        _ => Diagnostic::new(Span { source, start: 0, len: 1 }, message, "somewhere in this text"),
     }
+}
+
+/// What the reader says about its limits, in words.
+fn limit(message: &str) -> Option<String> {
+    if message.contains("recursion limit") || message.contains("Depth {") {
+        return Some(format!("the text is nested deeper than {MAX_DEPTH} levels"));
+    }
+    if message.contains("Documents {") {
+        return Some("a second document begins here, but a workflow is one document".to_owned());
+    }
+    let (_, breach) = message.split_once("budget breached: ")?;
+    Some(if breach.contains("Anchor") || breach.contains("Alias") || breach.contains("ScalarBytes") {
+        "aliases (`*name`) repeat more text than a workflow may hold".to_owned()
+    } else {
+        "the text holds more values than a workflow may".to_owned()
+    })
 }
 
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
@@ -117,7 +138,8 @@ fn offset_of(text: &str, line: usize, column: usize) -> usize {
     start + within
 }
 
-fn find_duplicates(node: &Node, diagnostics: &mut Diagnostics) {
+/// Complains about every key that stands twice in a mapping.
+pub(crate) fn find_duplicates(node: &Node, diagnostics: &mut Diagnostics) {
     match &node.value {
         Value::Seq(items) => items.iter().for_each(|item| find_duplicates(item, diagnostics)),
         Value::Map(entries) => {
@@ -208,6 +230,11 @@ thread_local! {
 }
 
 fn checked_text<E: de::Error>(text: String) -> Result<RawValue, E> {
+    count_text(&text)?;
+    Ok(RawValue::Str(text))
+}
+
+fn count_text<E: de::Error>(text: &str) -> Result<(), E> {
     let expanded = EXPANDED.get() + text.len();
     EXPANDED.set(expanded);
     if text.len() > MAX_SCALAR {
@@ -216,7 +243,7 @@ fn checked_text<E: de::Error>(text: String) -> Result<RawValue, E> {
     if expanded > MAX_EXPANDED {
         return Err(E::custom(format!("aliases make the text longer than {MAX_EXPANDED} bytes")));
     }
-    Ok(RawValue::Str(text))
+    Ok(())
 }
 
 struct RawVisitor;
@@ -283,14 +310,13 @@ impl<'de> Visitor<'de> for RawVisitor {
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match RawValue::deserialize(deserializer)? {
-            RawValue::Str(text) => Ok(Self(text)),
-            RawValue::Bool(value) => Ok(Self(value.to_string())),
-            RawValue::Int(value) => Ok(Self(value.to_string())),
-            RawValue::UInt(value) => Ok(Self(value.to_string())),
-            RawValue::Float(value) => Ok(Self(value.to_string())),
-            RawValue::Null => Ok(Self("null".to_owned())),
-            RawValue::Seq(_) | RawValue::Map(_) => Err(de::Error::custom("a key must be a word, not a list or a mapping")),
-        }
+        // As text, not as a number: `1.0` and `1` are two keys, and `0x10` is not `16`.
+        let text = Option::<String>::deserialize(deserializer)?.unwrap_or_else(|| "null".to_owned());
+        count_text(&text)?;
+        Ok(Self(text))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -1,13 +1,13 @@
 //! Variants side by side.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::number::{self, Scale, plain};
 use crate::table::{Column, Style, Text, TextTable};
 use crate::text::{clean, wrap};
 
 /// The metrics of several variants, which speak of the same test units.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// What it is about, where a report holds several.
     pub title: Option<String>,
@@ -24,7 +24,7 @@ pub struct Comparison {
 }
 
 /// One metric of every variant.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The metric's name, such as `ndcg@10`.
     pub metric: String,
@@ -35,7 +35,7 @@ pub struct Row {
 }
 
 /// Which way a metric is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Goal {
     /// Larger is better.
@@ -47,7 +47,7 @@ pub enum Goal {
 }
 
 /// One metric of one variant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// The value; `None` where it is undefined.
     pub value: Option<f64>,

@@ -135,6 +135,32 @@ pub struct OutputRecord {
     pub bytes: u64,
 }
 
+impl RunRecord {
+    /// How many stages each thing became of.
+    pub fn counts(&self) -> Vec<(NodeStatus, usize)> {
+        let mut counts: Vec<(NodeStatus, usize)> = Vec::new();
+        for stage in &self.stages {
+            match counts.iter_mut().find(|(status, _)| *status == stage.status) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((stage.status, 1)),
+            }
+        }
+        counts
+    }
+
+    /// The same stages in a run that found nothing changed: what was executed is cached now.
+    #[must_use]
+    pub fn unchanged(mut self) -> Self {
+        for stage in &mut self.stages {
+            if stage.status == NodeStatus::Executed {
+                stage.status = NodeStatus::Cached;
+            }
+            stage.seconds = 0.0;
+        }
+        self
+    }
+}
+
 impl RunOutcome {
     /// Every stage of every variant: those of a node that several variants have are shared by all but the first.
     pub fn record(&self, plan: &Plan) -> RunRecord {

@@ -63,6 +63,12 @@ CREATE TABLE sources (
     inode INTEGER NOT NULL,
     digest BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- How often manifests were forgotten: whoever remembers that some were there can see that none has gone since.
+CREATE TABLE forgotten (count INTEGER NOT NULL) STRICT;
+INSERT INTO forgotten VALUES (0);
+CREATE TRIGGER manifest_forgotten AFTER DELETE ON manifests BEGIN
+    UPDATE forgotten SET count = count + 1;
+END;
 -- The journal.
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
@@ -72,7 +78,9 @@ CREATE TABLE runs (
     started INTEGER NOT NULL,
     finished INTEGER,
     status TEXT,
-    record TEXT
+    record TEXT,
+    -- The earlier run that this one found nothing changed since: its record and its keys are this one's too.
+    same_as TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_by_workflow ON runs (workflow_path, id);
 CREATE TABLE run_keys (

@@ -68,8 +68,8 @@ pub struct GcReport {
 
 /// The keys that the last ?1 runs of each workflow used.
 const USED: &str = "SELECT key FROM run_keys WHERE run IN (
-    SELECT id FROM (
-        SELECT id, row_number() OVER (PARTITION BY workflow_path ORDER BY id DESC) AS age FROM runs
+    SELECT coalesce(same_as, id) FROM (
+        SELECT id, same_as, row_number() OVER (PARTITION BY workflow_path ORDER BY id DESC) AS age FROM runs
     ) WHERE age <= ?1
 )";
 

@@ -106,6 +106,9 @@ pub struct RunInfo {
     pub finished: Option<i64>,
     /// How it stands.
     pub status: RunStatus,
+    /// The earlier run since which it found nothing changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
 }
 
 /// Something that happened in a run.
@@ -125,7 +128,7 @@ pub struct Event {
     pub data: Value,
 }
 
-const INFO: &str = "SELECT id, workflow, workflow_path, args, started, finished, status FROM runs";
+const INFO: &str = "SELECT id, workflow, workflow_path, args, started, finished, status, same_as FROM runs";
 
 impl Store {
     /// Begins a run; waits while `gc` is at work.
@@ -161,6 +164,20 @@ impl Store {
             transaction.execute(
                 "UPDATE runs SET finished = ?, status = ?, record = ? WHERE id = ?",
                 params![crate::now(), RunStatus::from(end).name(), to_json(record)?, run.id],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Ends a run that found nothing changed since an earlier one: that one's record and keys are its own too.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn finish_run_same(&self, run: Run, earlier: &str) -> Result<(), StoreError> {
+        self.db.write(Survives::Kill, |transaction| {
+            transaction.execute(
+                "UPDATE runs SET finished = ?, status = ?, same_as = ? WHERE id = ?",
+                params![crate::now(), RunStatus::Succeeded.name(), earlier, run.id],
             )
         })?;
         Ok(())
@@ -254,7 +271,9 @@ impl Store {
     pub fn record(&self, run: &str) -> Result<Option<Value>, StoreError> {
         let record = self.db.read(|connection| {
             connection
-                .prepare_cached("SELECT record FROM runs WHERE id = ?")?
+                .prepare_cached(
+                    "SELECT record FROM runs WHERE id = (SELECT coalesce(same_as, id) FROM runs WHERE id = ?)",
+                )?
                 .query_row([run], |row| db::json(row, 0))
                 .optional()
         })?;
@@ -326,7 +345,7 @@ fn info(row: &Row) -> rusqlite::Result<(RunInfo, bool)> {
         Some("interrupted") => Some(RunStatus::Interrupted),
         Some(other) => return Err(db::unreadable(6, format!("unknown status of a run `{other}`"))),
     };
-    let run = RunInfo { id: row.get(0)?, start, finished: row.get(5)?, status: status.unwrap_or(RunStatus::Killed) };
+    let run = RunInfo { id: row.get(0)?, start, finished: row.get(5)?, status: status.unwrap_or(RunStatus::Killed), same_as: row.get(7)? };
     Ok((run, status.is_some()))
 }
 

@@ -181,6 +181,27 @@ impl Store {
         Ok(self.entry(key)?.map(|entry| entry.manifest))
     }
 
+    /// How often the store has forgotten manifests: while the number stays, every manifest that was there still is.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn forgotten(&self) -> Result<u64, StoreError> {
+        self.db.read(|connection| connection.query_row("SELECT count FROM forgotten", [], |row| db::count(row, 0)))
+    }
+
+    /// The size of a blob and its file's stamp when its bytes were last known to be right; `None` for an unknown one.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn blob_stamp(&self, digest: Digest) -> Result<Option<(u64, Stamp)>, StoreError> {
+        self.db.read(|connection| {
+            connection
+                .prepare_cached("SELECT size, mtime, ctime, inode FROM blobs WHERE digest = ?")?
+                .query_row([digest.as_bytes()], |row| Ok((db::count(row, 0)?, Stamp::from_row(row, 1)?)))
+                .optional()
+        })
+    }
+
     /// Records the named fields of a stage key: of a stage about to run, so that it can be explained even if it fails.
     ///
     /// # Errors

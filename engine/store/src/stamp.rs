@@ -16,7 +16,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+    /// The stamp of a file.
+    pub fn of(metadata: &Metadata) -> Self {
         let nanos = |seconds: i64, nanos: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos);
         Self {
             mtime: nanos(metadata.mtime(), metadata.mtime_nsec()),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError};
 use stagewright_frame::{numbers, polars_error, to_frame};
 
-use crate::table::{no_repeats, put_frame, table_ports};
+use crate::table::{no_repeats, number, put_frame, table_ports};
 
 /// Put the numbers of a column into bins.
 ///
@@ -115,10 +115,4 @@ impl Bin {
             })
             .collect()
     }
-}
-
-/// A number as a person writes it: `9`, `0.5`, `1e20`.
-fn number(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-5..1e15).contains(&size) { format!("{value:e}") } else { value.to_string() }
 }

@@ -6,6 +6,7 @@ use polars::prelude::{AnyValue, DataType, Scalar, TimeUnit};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::table::number;
 use crate::time;
 
 /// A value in a workflow: true or false, a number, or text. Text also stands for dates and times in ISO 8601.
@@ -37,7 +38,7 @@ impl fmt::Display for Constant {
         match self {
             Self::Bool(value) => value.fmt(f),
             Self::Int(value) => value.fmt(f),
-            Self::Float(value) => value.fmt(f),
+            Self::Float(value) => f.write_str(&number(*value)),
             Self::Text(value) => value.fmt(f),
         }
     }

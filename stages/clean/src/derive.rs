@@ -12,11 +12,12 @@ use crate::table::{count, null_where, put_frame, table_ports};
 /// Compute new columns from the columns of a table.
 ///
 /// Each new column is a SQL expression over the columns of the input: arithmetic, `CASE`, `COALESCE`, `CAST`, functions
-/// of text and of time, aggregates over all rows and, with `OVER (PARTITION BY …)`, over groups; subqueries and
-/// patterns of columns are refused. No expression sees another's result: chain two stages for that. `/` divides without
-/// rounding (`//` rounds down). What is not a finite number, such as a division by zero, is null, with a warning that
-/// counts them. A new column is personal when any column that its expression names is. New columns follow the others in
-/// the order of their names; one that is named as an existing column takes its place.
+/// of text and of time, aggregates over all rows and, with `OVER (PARTITION BY …)`, over groups; subqueries and patterns
+/// of columns are refused. No expression sees another's result: chain two stages for that. `/` divides without rounding
+/// (`//` rounds down); whole numbers beyond 64 bits wrap around, so cast to `DOUBLE` where they may arise. What is not a
+/// finite number, such as a division by zero, is null, with a warning that counts them. A new column is personal when
+/// any column that its expression names is. New columns follow the others in the order of their names; one that is named
+/// as an existing column takes its place.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Derive {

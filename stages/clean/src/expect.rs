@@ -105,9 +105,10 @@ with:
             Port::output(
                 "report",
                 Kind::Table,
-                "One row per check and column: `check`, `column` (null for `row_count`), `severity`, `passed`; `checked` and \
-                 `failed` count values (for `row_count`, rows, and how many are too few or too many); `sample` holds up to 5 \
-                 distinct failing values as text, null when there are none or the column is personal.",
+                "One row per check and column: `check`, `column` (null for `row_count`), `severity`, `passed`; \
+                 `checked` and `failed` count values (for `row_count`, rows, and how many are too few or too many); \
+                 `sample` holds up to 5 distinct failing values as text, null when there are none or the column is \
+                 personal.",
             ),
         ]
     }
@@ -360,7 +361,7 @@ impl Check {
         let scalars: Vec<_> = scalars.iter().map(Scalar::as_any_value).collect();
         let allowed_values = Series::from_any_values_and_dtype(name.clone(), &scalars, values.dtype(), true)
             .map_err(|error| reading(name, &error))?;
-        let fault = format!("is not one of the {}", count(allowed.len(), "allowed value"));
+        let fault = "is not among the allowed values".to_owned();
         Ok((absent(values, &allowed_values)?, fault))
     }
 

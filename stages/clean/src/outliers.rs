@@ -27,8 +27,8 @@ pub enum Action {
     Clip,
     /// A boolean column `is_outlier` says whether any of the columns holds an outlier in the row.
     Mark,
-    /// An outlier becomes null.
-    Null,
+    /// An outlier becomes null. (Not named `null`, which YAML takes for nothing.)
+    SetNull,
 }
 
 /// Find numbers that lie far from the others of their column, and drop, clip, mark or clear them.
@@ -92,7 +92,7 @@ impl Stage for Outliers {
                     let clipped = values.iter().map(|value| value.map(|value| value.clamp(bounds.lower, bounds.upper)));
                     add(&mut frame, Float64Chunked::from_iter_options(name.as_str().into(), clipped).into_column())?;
                 }
-                Action::Null => {
+                Action::SetNull => {
                     let out = BooleanChunked::from_slice(name.as_str().into(), &out);
                     add(&mut frame, null_where(column(&input, name)?, &out)?)?;
                 }
@@ -108,7 +108,7 @@ impl Stage for Outliers {
                 add(&mut frame, BooleanChunked::from_slice(MARK.into(), &in_row).into_column())?;
                 personal = self.columns.iter().any(|name| table.is_personal(name)).then_some(MARK);
             }
-            Action::Clip | Action::Null => {}
+            Action::Clip | Action::SetNull => {}
         }
         put_frame(context, frame, personal)
     }

@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use polars::prelude::{Column, DataFrame, Expr, IntoLazy, col};
 use stagewright_contract::{StageError, Table};
 use stagewright_frame::{expression, polars_error, require, roots};
@@ -42,11 +44,11 @@ pub(crate) fn evaluate(table: &Table, frame: &DataFrame, name: &str, text: &str)
     let mut input = if roots.is_empty() { frame.clone() } else { frame.select(&roots).map_err(failed)? };
     // Sums of floats depend on where chunks end, and chunks on how the table came to be.
     input.rechunk_mut();
-    let column = input
-        .lazy()
-        .with_columns([parsed.alias(name)])
-        .select([col(name)])
-        .collect()
+    let lazy = input.lazy().with_columns([parsed.alias(name)]).select([col(name)]);
+    // Built with overflow checks, polars panics where it wraps around otherwise.
+    let computed = catch_unwind(AssertUnwindSafe(|| lazy.collect()))
+        .map_err(|_| StageError::data(format!("`{text}` cannot be computed")).with_help("a number may be too large"))?;
+    let column = computed
         .map_err(failed)?
         .into_columns()
         .pop()

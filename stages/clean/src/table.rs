@@ -131,3 +131,9 @@ pub(crate) fn show(value: &AnyValue<'_>) -> String {
     }
     short
 }
+
+/// A number as a person writes it: `9`, `0.5`, `1e20`.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-5..1e15).contains(&size) { format!("{value:e}") } else { value.to_string() }
+}

@@ -97,7 +97,7 @@ fn values() {
         conformance::<Fill>(&json!({ "strategy": { "city": strategy } }), &[("table", users())]);
     }
     for method in ["iqr", "zscore"] {
-        for action in ["drop", "clip", "mark", "null"] {
+        for action in ["drop", "clip", "mark", "set_null"] {
             let params = json!({ "columns": ["age", "spent"], "method": method, "action": action, "k": 0.5 });
             conformance::<Outliers>(&params, &[("table", users())]);
         }

@@ -1,23 +1,33 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::json;
+use stagewright_contract::Digest;
 use stagewright_core::Resources;
 use stagewright_report::number::{self, plain};
 use stagewright_report::{comparison_text, html};
 use stagewright_runtime::{NodeStatus, Options, RunOutcome, RunRecord};
-use stagewright_store::RunEnd;
+use stagewright_store::{RunEnd, RunStart, Store};
 
 use crate::args::{Global, RunArgs};
 use crate::commands::get::replace;
 use crate::compare::{VariantMetrics, comparison, metrics, metrics_json};
 use crate::failure::{Failure, INTERRUPTED, STAGE_FAILED};
-use crate::load::Loaded;
+use crate::load::{Loaded, store_path};
 use crate::progress::Progress;
+use crate::registry::registry;
+use crate::snapshot::{self, Said, Unchanged};
 use crate::{report, terminal};
 
 pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> {
+    let snapshot = snapshot::name(args, &registry());
+    if let Some(name) = snapshot
+        && let Some(code) = run_unchanged(name, args, global)?
+    {
+        return Ok(code);
+    }
     let loaded = Loaded::read(&args.workflow)?;
     let plan = loaded.plan(&args.variant)?;
     let store = Arc::new(loaded.store(global)?);
@@ -53,13 +63,24 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
     write_report(&path, &html(&page))?;
 
     let record = outcome.record(&plan);
+    if let Some(name) = snapshot
+        && outcome.end == RunEnd::Succeeded
+    {
+        let said = Said { comparison: compared.as_ref(), metrics: metrics_json(&metrics), report: &path };
+        snapshot::write(name, &plan, &outcome, &record, said, &store)?;
+    }
     if args.json {
         println!("{}", summary_json(&outcome, &record, &metrics, &path));
     } else {
         if let Some(compared) = &compared {
             println!("{}", comparison_text(compared, terminal::width(), terminal::colour_out()));
         }
-        println!("{}", summary(&outcome, &record));
+        let word = match outcome.end {
+            RunEnd::Succeeded => "done",
+            RunEnd::Failed => "failed",
+            RunEnd::Interrupted => "interrupted",
+        };
+        println!("{}", summary(word, outcome.seconds, &record.counts()));
         println!("report: {}", shown(&path).display());
     }
     Ok(match outcome.end {
@@ -67,6 +88,45 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
         RunEnd::Failed => ExitCode::from(STAGE_FAILED),
         RunEnd::Interrupted => ExitCode::from(INTERRUPTED),
     })
+}
+
+/// The whole run, if nothing has changed since one that looked everything up.
+fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option<ExitCode>, Failure> {
+    let began = Instant::now();
+    let folder = store_path(&args.workflow.workflow, global);
+    if !folder.join("store.db").is_file() {
+        return Ok(None);
+    }
+    let store = Store::open(&folder)?;
+    let Some(Unchanged { head, stages }) = snapshot::check(name, &store) else { return Ok(None) };
+    let run = store.begin_run(RunStart {
+        workflow: head.workflow,
+        workflow_path: std::path::absolute(&args.workflow.workflow).unwrap_or_else(|_| args.workflow.workflow.clone()),
+        args: std::env::args().skip(1).collect(),
+        started: jiff::Timestamp::now().as_millisecond(),
+    })?;
+    let id = run.id().to_owned();
+    store.finish_run_same(run, &head.run)?;
+    for line in &head.lines {
+        eprintln!("{line}");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    if args.json {
+        let rest = json!({ "metrics": head.metrics, "report": head.report }).to_string();
+        // The stages are text already; with many of them, reading and writing them again would take longest of all.
+        println!(
+            "{{\"run\":\"{id}\",\"status\":\"succeeded\",\"seconds\":{seconds},\"stages\":{stages},{}",
+            rest.trim_start_matches('{'),
+        );
+    } else {
+        if let Some(compared) = &head.comparison {
+            println!("{}", comparison_text(compared, terminal::width(), terminal::colour_out()));
+        }
+        let counts = [(NodeStatus::Cached, head.cached), (NodeStatus::Shared, head.shared), (NodeStatus::Skipped, head.skipped)];
+        println!("{}", summary("done", seconds, &counts));
+        println!("report: {}", shown(&head.report).display());
+    }
+    Ok(Some(ExitCode::SUCCESS))
 }
 
 fn write_report(path: &Path, page: &str) -> Result<(), Failure> {
@@ -101,23 +161,17 @@ fn memory() -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-fn summary(outcome: &RunOutcome, record: &RunRecord) -> String {
-    let count = |status| record.stages.iter().filter(|stage| stage.status == status).count();
-    let mut parts = Vec::new();
-    for status in
-        [NodeStatus::Executed, NodeStatus::Cached, NodeStatus::Shared, NodeStatus::Skipped, NodeStatus::Failed]
-    {
-        let count = count(status);
-        if count > 0 || status == NodeStatus::Executed {
-            parts.push(format!("{} {}", plain(&number::count(count as u64)), status.name()));
-        }
-    }
-    let word = match outcome.end {
-        RunEnd::Succeeded => "done",
-        RunEnd::Failed => "failed",
-        RunEnd::Interrupted => "interrupted",
-    };
-    format!("{word} in {}: {}", plain(&number::seconds(outcome.seconds)), parts.join(", "))
+/// The counts of stages, in one line.
+fn summary(word: &str, seconds: f64, counts: &[(NodeStatus, usize)]) -> String {
+    let count = |wanted| counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count);
+    let all =
+        [NodeStatus::Executed, NodeStatus::Cached, NodeStatus::Shared, NodeStatus::Skipped, NodeStatus::Failed];
+    let parts: Vec<String> = all
+        .into_iter()
+        .filter(|&status| count(status) > 0 || status == NodeStatus::Executed)
+        .map(|status| format!("{} {}", plain(&number::count(count(status) as u64)), status.name()))
+        .collect();
+    format!("{word} in {}: {}", plain(&number::seconds(seconds)), parts.join(", "))
 }
 
 fn summary_json(

@@ -73,7 +73,12 @@ fn list(of: &StoreOf, limit: usize, json: bool, global: &Global) -> Result<ExitC
 fn show(of: &StoreOf, id: &str, json: bool, global: &Global) -> Result<ExitCode, Failure> {
     let store = existing_store(of, global)?;
     let run = store.run(id)?;
-    let record = store.record(&run.id)?;
+    let mut record = store.record(&run.id)?;
+    if run.same_as.is_some()
+        && let Some(earlier) = record.take().and_then(|record| serde_json::from_value::<RunRecord>(record).ok())
+    {
+        record = serde_json::to_value(earlier.unchanged()).ok();
+    }
     let events = store.events(&run.id)?;
     if json {
         println!("{}", json!({ "run": run, "record": record, "events": events }));
@@ -84,7 +89,11 @@ fn show(of: &StoreOf, id: &str, json: bool, global: &Global) -> Result<ExitCode,
     println!("command   stagewright {}", run.start.args.join(" "));
     println!("started   {}", started(&run));
     println!("status    {}", run.status.name());
-    println!("took      {}\n", took(&run));
+    println!("took      {}", took(&run));
+    if let Some(earlier) = &run.same_as {
+        println!("          nothing had changed since run {earlier}");
+    }
+    println!();
     match record.and_then(|record| serde_json::from_value::<RunRecord>(record).ok()) {
         Some(record) => {
             let mut table = TextTable::new([

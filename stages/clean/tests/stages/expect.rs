@@ -68,7 +68,7 @@ fn reports_every_check() {
             "`user, status` repeats an earlier value in 1 of 4 rows",
             "`age` is not between 0 and 120 in 2 of 3 rows (such as `-1.0`, `200.0`)",
             "`day` is below 2024-01-01 in 1 of 5 rows (such as `2023-12-31`)",
-            "`status` is not one of the 2 allowed values in 3 of 4 rows",
+            "`status` is not among the allowed values in 3 of 4 rows",
             "`user` is not in `id` of `parent` in 3 of 4 rows (such as `9`, `8`)",
             "the table has 5 rows, expected at least 6",
         ]
@@ -84,7 +84,7 @@ fn fails_with_every_failed_check() {
     assert!(message.starts_with("8 of 9 checks failed: `age` is null in 2 of 5 rows; `id` repeats"), "{message}");
     assert!(message.ends_with("; the table has 5 rows, expected at least 6"), "{message}");
     assert!(
-        message.contains("`status` is not one of the 2 allowed values in 3 of 4 rows (such as `lost`, `gone`)"),
+        message.contains("`status` is not among the allowed values in 3 of 4 rows (such as `lost`, `gone`)"),
         "{message}"
     );
     assert!(help.contains("severity: warn"));

@@ -139,7 +139,7 @@ fn outliers_as_numpy() {
     let clipped = frame(&outliers("iqr", None, "clip").table("table"));
     let clipped = clipped.column("x").unwrap().f64().unwrap().clone();
     assert_eq!((clipped.get(9), clipped.get(15), clipped.get(0)), (Some(15.5), Some(9.5), Some(10.0)));
-    let nulled = frame(&outliers("iqr", None, "null").table("table"));
+    let nulled = frame(&outliers("iqr", None, "set_null").table("table"));
     assert_eq!(nulled.column("x").unwrap().null_count(), 2);
     let clipped = frame(&outliers("zscore", None, "clip").table("table"));
     let highest = clipped.column("x").unwrap().f64().unwrap().get(9).unwrap();
