@@ -167,9 +167,9 @@ impl Excerpt {
         let mut underline = (0, 1);
         for (number, content) in text.lines().enumerate().skip(first).take(line + 1 - first) {
             if number + 1 != line {
-                let cut: String = content.chars().take(SHOWN).collect();
+                let cut: String = content.chars().take(SHOWN).map(printable).collect();
                 lines.push_str(&cut);
-                lines.push_str(if cut.len() < content.len() { "…\n" } else { "\n" });
+                lines.push_str(if content.chars().nth(SHOWN).is_some() { "…\n" } else { "\n" });
                 continue;
             }
             // The window starts far enough before the place to show it.
@@ -177,7 +177,7 @@ impl Excerpt {
             if skipped > 0 {
                 lines.push('…');
             }
-            let window: String = content.chars().skip(skipped).take(SHOWN).collect();
+            let window: String = content.chars().skip(skipped).take(SHOWN).map(printable).collect();
             let offset_of = |at: usize| window.char_indices().nth(at).map_or(window.len(), |(offset, _)| offset);
             let start = offset_of(column - 1 - skipped);
             // A mapping spans many lines: its first line is enough to find it.
@@ -217,7 +217,19 @@ impl miette::SourceCode for Excerpt {
     }
 }
 
+/// What is shown for a character: control characters could do anything to a terminal.
+fn printable(c: char) -> char {
+    if c.is_control() && c != '\t' { '\u{fffd}' } else { c }
+}
+
 fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let printed = |text: &str| text.chars().map(printable).collect::<String>();
+    let diagnostic = &Diagnostic {
+        message: printed(&diagnostic.message),
+        span: diagnostic.span,
+        label: printed(&diagnostic.label),
+        help: diagnostic.help.as_deref().map(printed),
+    };
     let theme = if colour_err() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let excerpt = diagnostic.span.and_then(|span| Some(Excerpt::of(sources.get(span.source)?, span)));
     let mut out = String::new();

@@ -107,16 +107,25 @@ pub(crate) fn existing_store(of: &StoreOf, global: &Global) -> Result<Store, Fai
     Ok(Store::open(&path)?)
 }
 
-/// The bytes of a workflow or a file of parameters; of one that is too long, enough to see that it is.
+/// The bytes of a workflow or a file of parameters.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     if path.is_dir() {
         return Err(Failure::usage(format!("`{}` is a folder, not a file", path.display())));
     }
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| not_read(path, &error))?;
-    Ok(bytes)
+    let file = File::open(path).map_err(|error| not_read(path, &error))?;
+    let said = file.metadata().map_or(0, |metadata| metadata.len());
+    // What is not a regular file (a pipe, a device) says nothing, and may never end.
+    let limit = MAX_TEXT as u64;
+    if said <= limit {
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| not_read(path, &error))?;
+    }
+    if said.max(bytes.len() as u64) > limit {
+        let message = format!("`{}` is longer than the {limit} bytes that a workflow may have", path.display());
+        return Err(Failure::usage(message).with_help("keep data in files and name their paths in the workflow"));
+    }
+    // A byte order mark is no part of the text.
+    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes))
 }
 
 fn not_read(path: &Path, error: &std::io::Error) -> Failure {

@@ -86,23 +86,32 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
         .map(|(_, name)| name)
 }
 
+/// How many mistakes are kept: more than a person reads.
+const KEPT: usize = 10_000;
+
 /// The mistakes found so far, without repeats: variants share most of their text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
     seen: HashSet<Diagnostic>,
+    /// How many more there were than are kept.
+    more: usize,
+    unknown: HashSet<Span>,
 }
 
 impl Diagnostics {
     /// Adds a mistake unless the same one is known.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.seen.insert(diagnostic.clone()) {
+        if self.found.len() == KEPT {
+            self.more += 1;
+        } else if self.seen.insert(diagnostic.clone()) {
             self.found.push(diagnostic);
         }
     }
 
     /// Adds mistakes found elsewhere.
     pub fn append(&mut self, others: Self) {
+        self.more += others.more;
         others.found.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
@@ -113,14 +122,17 @@ impl Diagnostics {
 
     /// The number of mistakes.
     pub fn len(&self) -> usize {
-        self.found.len()
+        self.found.len() + self.more
     }
 
-    /// Whether the text at a place, or a part of it, is known to be a mistake.
-    pub(crate) fn any_within(&self, span: Span) -> bool {
-        self.found.iter().filter_map(|diagnostic| diagnostic.span).any(|found| {
-            found.source == span.source && found.start >= span.start && found.start + found.len <= span.start + span.len
-        })
+    /// Notes that the value at a place is not known, for a reason that was complained about.
+    pub(crate) fn set_unknown(&mut self, span: Span) {
+        self.unknown.insert(span);
+    }
+
+    /// Whether the value at a place is not known, so that nothing more is to be said about it.
+    pub(crate) fn is_unknown(&self, span: Span) -> bool {
+        self.unknown.contains(&span)
     }
 
     /// The mistakes in the order of their places.

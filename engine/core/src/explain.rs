@@ -71,3 +71,7 @@ fn shorten(value: &str) -> String {
     let text = words.join(" ");
     if text.chars().count() > 60 { text.chars().take(59).chain(['…']).collect() } else { text }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -17,9 +17,14 @@ const MAX_EXPANDED: usize = 16 << 20;
 pub(crate) struct Params<'a> {
     /// The texts that references stand in.
     sources: Option<&'a Sources>,
+    /// The names of all, those not yet resolved too.
+    names: Vec<String>,
     values: BTreeMap<String, Node>,
-    /// Those that have no value since they refer to themselves: complained about once, not at every reference.
+    /// Those whose value cannot be known, since a reference in it leads nowhere or back to it: complained about once,
+    /// not at every reference.
     broken: BTreeSet<String>,
+    /// How many values could not be known so far.
+    lost: Cell<usize>,
     /// How many bytes references have put in place so far.
     expanded: Cell<usize>,
 }
@@ -28,7 +33,8 @@ impl<'t> Params<'t> {
     /// Resolves references among parameters; one that leads back to itself is a mistake.
     pub(crate) fn resolve(entries: &[Entry], sources: &'t Sources, diagnostics: &mut Diagnostics) -> Self {
         let raw: BTreeMap<&str, &Node> = entries.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
-        let mut done = Self { sources: Some(sources), ..Self::default() };
+        let names = raw.keys().map(|&name| name.to_owned()).collect();
+        let mut done = Self { sources: Some(sources), names, ..Self::default() };
         for name in raw.keys() {
             let mut path = Vec::new();
             visit(name, &raw, &mut done, &mut path, diagnostics);
@@ -84,7 +90,11 @@ fn visit<'a>(
         }
     }
     path.pop();
+    let before = done.lost.get();
     let node = interpolate(node, done, diagnostics);
+    if done.lost.get() > before {
+        done.broken.insert(name.to_owned());
+    }
     done.values.insert(name.to_owned(), node);
 }
 
@@ -124,20 +134,31 @@ fn leaf(node: &Node, text: &str, params: &Params<'_>, diagnostics: &mut Diagnost
     if let [Piece::Reference { name, at, len }] = pieces.as_slice() {
         return match look_up(name, node, *at, *len, params, diagnostics) {
             Some(value) => Node { value: value.value.clone(), span: node.span, base: value.base },
-            None => Node { value: Value::Null, ..*node },
+            None => unknown(node, params, diagnostics),
         };
     }
     let mut out = String::with_capacity(text.len());
     let mut base = node.base;
+    let mut known = true;
     for (index, piece) in pieces.iter().enumerate() {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Unclosed { at } => diagnostics.push(
-                Diagnostic::new(within(node, *at, 2, params), "`${` without a closing `}`", "expected `${params.NAME}`")
+            Piece::Unclosed { at } => {
+                known = false;
+                diagnostics.push(
+                    Diagnostic::new(
+                        within(node, *at, 2, params),
+                        "`${` without a closing `}`",
+                        "expected `${params.NAME}`",
+                    )
                     .with_help("write `$${` for a literal `${`"),
-            ),
+                );
+            }
             Piece::Reference { name, at, len } => {
-                let Some(value) = look_up(name, node, *at, *len, params, diagnostics) else { continue };
+                let Some(value) = look_up(name, node, *at, *len, params, diagnostics) else {
+                    known = false;
+                    continue;
+                };
                 if index == 0 {
                     base = value.base;
                 }
@@ -147,16 +168,26 @@ fn leaf(node: &Node, text: &str, params: &Params<'_>, diagnostics: &mut Diagnost
                     Value::Int(value) => out.push_str(&value.to_string()),
                     Value::UInt(value) => out.push_str(&value.to_string()),
                     Value::Float(value) => out.push_str(&value.to_string()),
-                    Value::Null | Value::Seq(_) | Value::Map(_) => diagnostics.push(Diagnostic::new(
-                        within(node, *at, *len, params),
-                        format!("`{name}` is {}, which cannot stand inside a text", value.describe()),
-                        "text, a number or a boolean is needed",
-                    )),
+                    Value::Null | Value::Seq(_) | Value::Map(_) => {
+                        known = false;
+                        diagnostics.push(Diagnostic::new(
+                            within(node, *at, *len, params),
+                            format!("`{name}` is {}, which cannot stand inside a text", value.describe()),
+                            "text, a number or a boolean is needed",
+                        ));
+                    }
                 }
             }
         }
     }
-    Node { value: Value::Str(out), span: node.span, base }
+    if known { Node { value: Value::Str(out), span: node.span, base } } else { unknown(node, params, diagnostics) }
+}
+
+/// Nothing, in place of a value that cannot be known.
+fn unknown(node: &Node, params: &Params<'_>, diagnostics: &mut Diagnostics) -> Node {
+    params.lost.set(params.lost.get() + 1);
+    diagnostics.set_unknown(node.span);
+    Node { value: Value::Null, ..*node }
 }
 
 fn look_up<'a>(
@@ -173,10 +204,13 @@ fn look_up<'a>(
             Diagnostic::new(span, format!("the secret `{secret}` cannot be used here"), "no parameter takes a secret yet")
         } else {
             Diagnostic::new(span, format!("`${{{name}}}` refers to nothing"), "expected `${params.NAME}`")
-                .suggest(name, params.iter().map(|(name, _)| format!("params.{name}")).collect::<Vec<_>>().iter().map(String::as_str))
+                .suggest(name, params.names.iter().map(|name| format!("params.{name}")).collect::<Vec<_>>().iter().map(String::as_str))
         });
         return None;
     };
+    if params.broken.contains(param) {
+        return None;
+    }
     let value = params.get(param);
     if let Some(value) = value {
         let before = params.expanded.get();
@@ -192,10 +226,10 @@ fn look_up<'a>(
             }
             return None;
         }
-    } else if !params.broken.contains(param) {
+    } else {
         diagnostics.push(
             Diagnostic::new(span, format!("there is no parameter `{param}`"), "not declared under `params:`")
-                .suggest(param, params.iter().map(|(name, _)| name)),
+                .suggest(param, params.names.iter().map(String::as_str)),
         );
     }
     value
@@ -268,3 +302,7 @@ fn pieces(text: &str) -> Vec<Piece> {
     }
     out
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -144,3 +144,7 @@ fn escape(key: &str) -> std::borrow::Cow<'_, str> {
         key.into()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -1,11 +1,13 @@
 //! The plan: every variant's stages with their types, ports, parameters and files resolved, and each piece of work that
 //! variants share planned once.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use petgraph::Direction::Incoming;
 use stagewright_contract::{ConfiguredStage, Digest, Kind, StageType};
 use serde_json::Value as Json;
 
@@ -472,7 +474,7 @@ fn frame(hasher: &mut blake3::Hasher, text: &str) {
     hasher.update(text.as_bytes());
 }
 
-/// The stages in an order in which each comes after its inputs; a cycle is a mistake.
+/// The stages in an order in which each comes after its inputs, and otherwise as written; a cycle is a mistake.
 fn topological(stages: &[StageSpec], by_name: &HashMap<&str, usize>, diagnostics: &mut Diagnostics) -> Option<Vec<usize>> {
     let mut graph = petgraph::graph::DiGraph::<(), (), usize>::with_capacity(stages.len(), stages.len());
     for _ in stages {
@@ -485,31 +487,40 @@ fn topological(stages: &[StageSpec], by_name: &HashMap<&str, usize>, diagnostics
             }
         }
     }
-    match petgraph::algo::toposort(&graph, None) {
-        Ok(order) => Some(order.into_iter().map(|node| node.index()).collect()),
-        Err(_) => {
-            for component in petgraph::algo::kosaraju_scc(&graph) {
-                let members: Vec<usize> = component.iter().map(|node| node.index()).collect();
-                if let Some(path) = cycle(stages, by_name, &members) {
-                    let mut names: Vec<&str> = path.iter().map(|&index| stages[index].name.as_str()).collect();
-                    if names.len() > MAX_CYCLE {
-                        let last = names.len() - 2;
-                        names.splice(MAX_CYCLE - 2..last, ["…"]);
-                    }
-                    let first = &stages[path[0]];
-                    diagnostics.push(
-                        Diagnostic::new(
-                            first.name_span,
-                            format!("the stages form a cycle: {}", names.join(" → ")),
-                            "this stage needs its own output",
-                        )
-                        .with_help("connect one of these inputs to another stage"),
-                    );
-                }
+    let mut waits: Vec<usize> = graph.node_indices().map(|node| graph.edges_directed(node, Incoming).count()).collect();
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        waits.iter().enumerate().filter(|(_, waits)| **waits == 0).map(|(index, _)| Reverse(index)).collect();
+    let mut order = Vec::with_capacity(stages.len());
+    while let Some(Reverse(index)) = ready.pop() {
+        order.push(index);
+        for next in graph.neighbors(index.into()) {
+            waits[next.index()] -= 1;
+            if waits[next.index()] == 0 {
+                ready.push(Reverse(next.index()));
             }
-            None
         }
     }
+    if order.len() == stages.len() {
+        return Some(order);
+    }
+    for component in petgraph::algo::kosaraju_scc(&graph) {
+        let members: Vec<usize> = component.iter().map(|node| node.index()).collect();
+        let Some(path) = cycle(stages, by_name, &members) else { continue };
+        let mut names: Vec<&str> = path.iter().map(|&index| stages[index].name.as_str()).collect();
+        if names.len() > MAX_CYCLE {
+            let last = names.len() - 2;
+            names.splice(MAX_CYCLE - 2..last, ["…"]);
+        }
+        diagnostics.push(
+            Diagnostic::new(
+                stages[path[0]].name_span,
+                format!("the stages form a cycle: {}", names.join(" → ")),
+                "this stage needs its own output",
+            )
+            .with_help("connect one of these inputs to another stage"),
+        );
+    }
+    None
 }
 
 /// A cycle within a strongly connected component, from the stage written first back to itself, in the direction that
@@ -550,3 +561,7 @@ impl std::fmt::Debug for PlanNode {
         write!(f, "{}/{} ({})", self.variant, self.stage, self.stage_type.name())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

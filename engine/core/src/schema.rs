@@ -141,3 +141,7 @@ fn is_free_text(object: &Map<String, Value>) -> bool {
     };
     text && !["enum", "const", "pattern", "format"].iter().any(|keyword| object.contains_key(*keyword))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -120,9 +120,11 @@ impl Workflow {
             Some(node) if !node.entries().is_empty() => node.clone(),
             _ => {
                 if !root.entries().iter().any(|entry| entry.key == "stages" && !matches!(entry.value.value, Value::Null | Value::Map(_))) {
-                    diagnostics.push(
-                        Diagnostic::new(Span { len: 1, ..root.span }, "the workflow has no stages", "expected `stages:`"),
-                    );
+                    let (span, label) = match root.key_span("stages") {
+                        Some(span) => (span, "expected `NAME: { uses: STAGE_TYPE }` under it"),
+                        None => (Span { len: 1, ..root.span }, "expected `stages:`"),
+                    };
+                    diagnostics.push(Diagnostic::new(span, "the workflow has no stages", label));
                 }
                 Node { value: Value::Map(Vec::new()), ..root }
             }
@@ -429,7 +431,7 @@ pub(crate) fn text(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Op
 
 /// Whether nothing stands here since a reference led nowhere, which was complained about.
 pub(crate) fn reported(node: &Node, diagnostics: &Diagnostics) -> bool {
-    node.value == Value::Null && diagnostics.any_within(node.span)
+    node.value == Value::Null && diagnostics.is_unknown(node.span)
 }
 
 fn small_integer(node: &Node, what: &str, min: i64, max: i64, diagnostics: &mut Diagnostics) -> Option<u32> {
@@ -560,3 +562,7 @@ impl Params<'_> {
         self.iter().map(|(name, node)| (name.to_owned(), node.to_json())).collect::<BTreeMap<_, _>>().into_iter().collect::<serde_json::Map<_, _>>().into()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

@@ -34,7 +34,7 @@ fn report(
     diagnostics: &mut Diagnostics,
 ) {
     let node = spec.with.at_path(path);
-    if node.value == Value::Null && diagnostics.any_within(node.span) {
+    if node.value == Value::Null && diagnostics.is_unknown(node.span) {
         return; // A reference that leads nowhere, which was complained about.
     }
     let name = shown(path);
@@ -74,7 +74,11 @@ fn report(
         ValidationErrorKind::Type { kind } => {
             let expected = match kind {
                 TypeKind::Single(kind) => article(&kind.to_string()),
-                TypeKind::Multiple(set) => set.iter().map(|kind| article(&kind.to_string())).collect::<Vec<_>>().join(" or "),
+                TypeKind::Multiple(set) => {
+                    let mut kinds: Vec<String> = set.iter().map(|kind| kind.to_string()).collect();
+                    kinds.sort_by_key(|kind| kind == "null");
+                    kinds.iter().map(|kind| article(kind)).collect::<Vec<_>>().join(" or ")
+                }
             };
             diagnostics.push(at(format!("`{name}` must be {expected}"), format!("this is {}", node.describe())));
         }
@@ -244,3 +248,7 @@ fn article(kind: &str) -> String {
         other => format!("a {other}"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

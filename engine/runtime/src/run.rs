@@ -1,7 +1,7 @@
 //! Running a plan: looks keys up as soon as inputs are known, executes what is missing on as many threads as the
 //! declared resources allow, and keeps going around what fails.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,6 +11,7 @@ use stagewright_contract::{Artifact, Digest, ErrorKind, Monitor, StageError};
 use stagewright_core::key::{key_fields, stage_key};
 use stagewright_core::{NodeId, Plan, Resources, Schedule};
 use stagewright_store::{Event, Lookup, Manifest, Run, RunEnd, RunStart, Store, StoreError};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::execute::{Executed, Job, store_error};
@@ -80,6 +81,10 @@ struct Driver<'a> {
     mine: HashMap<Digest, NodeId>,
     /// Nodes whose key another node or another process computes.
     elsewhere: Vec<NodeId>,
+    /// Those of them that were told of.
+    told: HashSet<NodeId>,
+    /// Nothing is tried again: the run was interrupted, or is to end with the stage that failed.
+    stopping: bool,
     used: Vec<Digest>,
     sender: mpsc::UnboundedSender<Finished>,
     observe: &'a mut dyn FnMut(&RunEvent<'_>),
@@ -114,6 +119,8 @@ pub async fn run(
         attempts: HashMap::new(),
         mine: HashMap::new(),
         elsewhere: Vec::new(),
+        told: HashSet::new(),
+        stopping: false,
         used: Vec::new(),
         store,
         options,
@@ -127,6 +134,9 @@ pub async fn run(
 
 impl Driver<'_> {
     async fn drive(&mut self, mut receiver: mpsc::UnboundedReceiver<Finished>) -> Result<bool, StoreError> {
+        // Before anything starts: a Ctrl-C that comes while this thread is busy waits here until it is asked for.
+        let mut interrupts = signal(SignalKind::interrupt())
+            .map_err(|error| StoreError::Bug(format!("cannot listen for Ctrl-C: {error}")))?;
         let mut interrupted = false;
         let mut give_up: Option<Instant> = None;
         let mut tick = tokio::time::interval(TICK);
@@ -154,14 +164,12 @@ impl Driver<'_> {
                     }
                     self.report_progress();
                 }
-                signal = tokio::signal::ctrl_c() => {
-                    if signal.is_err() {
-                        continue;
-                    }
+                Some(()) = interrupts.recv() => {
                     if interrupted {
                         std::process::exit(130);
                     }
                     interrupted = true;
+                    self.stopping = true;
                     give_up = Some(Instant::now() + GRACE);
                     self.elsewhere.clear();
                     self.schedule.skip_rest();
@@ -180,7 +188,14 @@ impl Driver<'_> {
             let node = &self.plan.nodes[id];
             let sources = match digest_sources(node, &self.store) {
                 Ok(sources) => sources,
-                Err(error) => return self.fail(id, None, store_error(error), 0.0, Vec::new()),
+                Err(error) => {
+                    let error = store_error(error);
+                    if self.tries_again(id, &error) {
+                        self.wait_elsewhere(id);
+                        return Ok(());
+                    }
+                    return self.fail(id, None, error, 0.0, Vec::new());
+                }
             };
             let digests = self.input_digests(id)?;
             let key = stage_key(&key_inputs(node, &source_params(node), &sources, &digests));
@@ -311,7 +326,9 @@ impl Driver<'_> {
             }
             Executed::Elsewhere => {
                 self.mine.remove(&key);
-                (self.observe)(&RunEvent::Elsewhere(id, self.store.claim_holder(key)));
+                if self.told.insert(id) {
+                    (self.observe)(&RunEvent::Elsewhere(id, self.store.claim_holder(key)));
+                }
                 self.wait_elsewhere(id);
                 Ok(())
             }
@@ -325,10 +342,10 @@ impl Driver<'_> {
                 Ok(())
             }
             Executed::Failed { error, seconds, warnings } => {
-                let attempts = self.attempts.entry(id).or_insert(0);
-                if error.kind == ErrorKind::Environment && *attempts < self.plan.nodes[id].retries {
-                    *attempts += 1;
-                    (self.observe)(&RunEvent::Retrying(id, &error));
+                if self.tries_again(id, &error) {
+                    // Its sources may be what was wrong: they are digested again.
+                    self.keys.remove(&id);
+                    self.mine.remove(&key);
                     self.schedule.retry(id);
                     return Ok(());
                 }
@@ -339,6 +356,17 @@ impl Driver<'_> {
                 self.fail(id, Some(key), error, seconds, warnings)
             }
         }
+    }
+
+    /// Whether a node that failed is tried again; counts the attempt if so.
+    fn tries_again(&mut self, id: NodeId, error: &StageError) -> bool {
+        let attempts = self.attempts.entry(id).or_insert(0);
+        let again = error.kind == ErrorKind::Environment && *attempts < self.plan.nodes[id].retries && !self.stopping;
+        if again {
+            *attempts += 1;
+            (self.observe)(&RunEvent::Retrying(id, error));
+        }
+        again
     }
 
     fn done(
@@ -398,6 +426,7 @@ impl Driver<'_> {
             },
         )?;
         if self.options.fail_fast {
+            self.stopping = true;
             self.elsewhere.clear();
             self.schedule.skip_rest();
         }

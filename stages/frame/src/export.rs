@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
-use polars::prelude::{
-    AnyValue, CsvWriter, DataFrame, JsonFormat, JsonWriter, ParquetCompression, ParquetWriter, SerWriter,
-};
+use polars::prelude::{AnyValue, DataFrame};
+use polars_io::SerWriter;
+use polars_io::csv::write::CsvWriter;
+use polars_io::json::{JsonFormat, JsonWriter};
+use polars_io::parquet::write::{ParquetCompression, ParquetWriter};
 use stagewright_contract::{StageError, Table};
 
 use crate::{polars_error, to_frame};

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 
-use polars::prelude::{ArrowDataType, Column, DataFrame, DataType, ParquetReader, SerReader, TimeZone};
+use polars::prelude::{ArrowDataType, Column, DataFrame, DataType, TimeZone};
+use polars_io::SerReader;
+use polars_io::parquet::read::ParquetReader;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Source, SourceFile, Stage, StageContext, StageError};

@@ -122,7 +122,7 @@ fn places_after_windows_line_ends_and_a_byte_order_mark() {
 
 #[test]
 fn words_that_only_yaml_1_1_takes_for_something_else_stay_text() {
-    for word in ["NO", "yes", "on", "off", "y", "010", "1_000", "12:30", "2024-01-01", "0b11"] {
+    for word in ["NO", "yes", "on", "off", "y", "010", "1_000", "12:30", "2024-01-01"] {
         assert_eq!(value(word), text(word), "{word}");
     }
 }
@@ -182,7 +182,7 @@ fn syntax_errors_say_where() {
         ("a: *nope\n", "w.yaml:1:4 «*» this is not valid YAML: alias references unknown anchor | here"),
         ("é: \"bad \\q\"\n", "w.yaml:1:4 «\"» this is not valid YAML: while parsing a quoted scalar, found unknown escape character | here"),
         ("a: 1\n---\nb: 2\n", "w.yaml:2:1 «-» a second document begins here, but a workflow is one document | here"),
-        ("? [a]\n: b\n", "w.yaml:1:3 «[» this is not valid YAML: a key must be a word, not a list or a mapping | here"),
+        ("? [a]\n: b\n", "w.yaml:1:3 «[» a key must be a word, not a list or a mapping | here"),
         ("a: .inf\n", "w.yaml:1:4 «.» this is not valid YAML: non-finite float `.inf` rejected by the configured policy | here"),
     ] {
         assert_eq!(mistakes(text), [expected]);
@@ -255,8 +255,10 @@ fn huge_lines_and_texts_are_refused() {
 fn many_duplicates_are_found_soon() {
     let text = "a: 1\n".repeat(50_000);
     let began = Instant::now();
-    assert_eq!(Workflow::parse(text.as_bytes(), 0).map(|_| ()).is_ok(), true);
-    assert_eq!(mistakes(&text).len(), 49_999 + 50_000 + 2);
+    let workflow = Workflow::parse(text.as_bytes(), 0).unwrap();
+    let found = workflow.plan(&registry(), &sources(&text), &|_| true, &find).unwrap_err();
+    // Each but the first is a duplicate, each is no key of a workflow, and there are no name and no stages.
+    assert_eq!(found.len(), 49_999 + 50_000 + 2);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 

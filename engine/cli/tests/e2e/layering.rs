@@ -1,0 +1,98 @@
+//! Dependencies point one way: the arrows of ARCHITECTURE.md, checked against what Cargo says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// Every crate of the workspace, and which others of it the crate may use.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("stagewright-contract", &[]),
+    ("stagewright-code-digest", &[]),
+    ("stagewright-unify", &[]),
+    ("stagewright-report", &[]),
+    ("stagewright-core", &["stagewright-contract"]),
+    ("stagewright-store", &["stagewright-contract"]),
+    ("stagewright-runtime", &["stagewright-contract", "stagewright-core", "stagewright-store"]),
+    ("stagewright-frame", &["stagewright-contract", "stagewright-unify"]),
+    ("stagewright-ingest", STAGE),
+    ("stagewright-clean", STAGE),
+    ("stagewright-features", STAGE),
+    ("stagewright-segment", STAGE),
+    ("stagewright-recommend", STAGE),
+    ("stagewright-evaluate", STAGE),
+    (
+        "stagewright",
+        &[
+            "stagewright-contract",
+            "stagewright-core",
+            "stagewright-store",
+            "stagewright-runtime",
+            "stagewright-report",
+            "stagewright-frame",
+            "stagewright-ingest",
+            "stagewright-clean",
+            "stagewright-features",
+            "stagewright-segment",
+            "stagewright-recommend",
+            "stagewright-evaluate",
+        ],
+    ),
+];
+
+/// What a crate of stage types may use: neither the engine nor another crate of stage types.
+const STAGE: &[&str] =
+    &["stagewright-contract", "stagewright-frame", "stagewright-unify", "stagewright-code-digest"];
+
+fn packages() -> Vec<Package> {
+    MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().unwrap().packages
+}
+
+/// What a crate uses when it is built; what only its tests use does not count.
+fn dependencies(package: &Package) -> BTreeSet<&str> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind != DependencyKind::Development)
+        .map(|dependency| dependency.name.as_str())
+        .collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let packages = packages();
+    let names: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    for package in &packages {
+        let name = package.name.as_str();
+        let allowed = arrows.get(name).unwrap_or_else(|| panic!("{name} is new: say in ARROWS what it may use"));
+        for used in dependencies(package).intersection(&names) {
+            assert!(allowed.contains(used), "{name} must not depend on {used}");
+        }
+    }
+    for name in arrows.keys() {
+        assert!(names.contains(name), "{name} stands in ARROWS and is no crate of the workspace");
+    }
+}
+
+#[test]
+fn only_stages_know_polars() {
+    for package in packages() {
+        let in_stages = package.manifest_path.components().any(|part| part.as_str() == "stages");
+        for used in dependencies(&package) {
+            // The contract's tables are Arrow arrays: that crate is polars' own, without its engine.
+            let allowed = in_stages
+                || package.name == "stagewright-unify"
+                || (package.name == "stagewright-contract" && used == "polars-arrow");
+            assert!(!used.starts_with("polars") || allowed, "{} must not depend on {used}", package.name);
+        }
+    }
+}
+
+#[test]
+fn only_build_scripts_digest_code() {
+    for package in packages() {
+        for dependency in package.dependencies.iter().filter(|used| used.name == "stagewright-code-digest") {
+            assert_eq!(dependency.kind, DependencyKind::Build, "{}", package.name);
+        }
+    }
+}
