@@ -1,17 +1,18 @@
 //! The report of a run, gathered from the plan, the outcome and the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use stagewright_contract::{Artifact, CONTRACT_VERSION, Kind, Table, stage_seed};
 use stagewright_core::{BASE, NodeId, Plan};
 use stagewright_report::{
-    Chart, ChartKind, Check, Column, Comparison, Output, Parameter, Report, Series, Source, StageRow, State, Status,
+    Change, Chart, ChartKind, Check, Column, Comparison, Output, Parameter, Report, Series, Source, StageRow, State, Status,
     TablePreview, Variant, Version,
 };
 use stagewright_runtime::{NodeStatus, Options, RunOutcome};
 use stagewright_store::{RunEnd, Store};
 
 use crate::commands::graph::graph;
+use crate::compare::VariantMetrics;
 use crate::failure::Failure;
 use crate::load::Loaded;
 
@@ -29,10 +30,11 @@ pub(crate) fn build(
     outcome: &RunOutcome,
     store: &Store,
     comparison: Option<&Comparison>,
+    metrics: &VariantMetrics,
     options: &Options,
 ) -> Result<Report, Failure> {
     let mut tables = Vec::new();
-    let mut charts: Vec<Chart> = comparison.map(curves).unwrap_or_default();
+    let mut charts: Vec<Chart> = comparison.map(|comparison| curves(comparison, metrics)).unwrap_or_default();
     let mut checks = Vec::new();
     if plan.nodes.len() <= MANY {
         for id in 0..plan.nodes.len() {
@@ -80,7 +82,11 @@ pub(crate) fn build(
             .map(|variant| Variant {
                 name: variant.name.clone(),
                 description: variant.description.clone(),
-                changes: Vec::new(),
+                changes: variant
+                    .changes
+                    .iter()
+                    .map(|(path, value)| Change { path: path.clone(), value: value.clone() })
+                    .collect(),
             })
             .collect(),
         charts,
@@ -221,35 +227,34 @@ fn expectations(plan: &Plan, id: NodeId, table: &Table) -> Result<Vec<Check>, Fa
         .collect())
 }
 
-/// Metrics at several K as curves over K, a line for each variant.
-fn curves(comparison: &Comparison) -> Vec<Chart> {
-    let mut names: Vec<&str> = Vec::new();
+/// Metrics at several K as curves over K, a line for each variant: for each metric that is compared at some K.
+fn curves(comparison: &Comparison, metrics: &VariantMetrics) -> Vec<Chart> {
+    let mut names: Vec<(&str, &str)> = Vec::new();
     for row in &comparison.rows {
-        if let Some((name, _)) = row.metric.rsplit_once('@')
-            && !names.contains(&name)
-        {
-            names.push(name);
-        }
+        let name = row.metric.rsplit_once('@').and_then(|(name, _)| name.split_once('.'));
+        names.extend(name.filter(|name| !names.contains(name)));
     }
     let mut charts = Vec::new();
-    for name in names {
-        let mut ks = BTreeSet::new();
-        let mut lines: Vec<Vec<(f64, f64)>> = vec![Vec::new(); comparison.variants.len()];
-        for row in &comparison.rows {
-            let Some((_, k)) = row.metric.rsplit_once('@').filter(|(of, _)| *of == name) else { continue };
-            let Ok(k) = k.parse::<u32>() else { continue };
-            ks.insert(k);
-            for (line, cell) in lines.iter_mut().zip(&row.cells) {
-                line.extend(cell.value.map(|value| (f64::from(k), value)));
-            }
-        }
-        if ks.len() > 1 {
+    for (stage, name) in names {
+        let line = |variant: &String| -> Vec<(f64, f64)> {
+            let values = metrics.get(variant).and_then(|stages| stages.get(stage)).map(|metrics| &metrics.values);
+            let at_k = values.into_iter().flatten().filter_map(|(metric, value)| {
+                let (_, k) = metric.rsplit_once('@').filter(|(of, _)| *of == name)?;
+                Some((k.parse().ok()?, value.value?))
+            });
+            let mut points: Vec<(f64, f64)> = at_k.collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            points
+        };
+        let series: Vec<Series> =
+            comparison.variants.iter().map(|variant| Series::new(variant, line(variant))).collect();
+        if series.iter().any(|series| series.points.len() > 1) {
             charts.push(Chart {
-                title: format!("{name} by number of recommendations"),
+                title: format!("{stage}.{name} by number of recommendations"),
                 x_label: "K".to_owned(),
                 y_label: name.to_owned(),
                 kind: ChartKind::Line,
-                series: comparison.variants.iter().zip(lines).map(|(variant, line)| Series::new(variant, line)).collect(),
+                series,
             });
         }
     }

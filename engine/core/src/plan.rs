@@ -45,6 +45,8 @@ pub struct PlannedVariant {
     pub name: String,
     /// What it says about itself.
     pub description: Option<String>,
+    /// What it changes, leaf by leaf: a path such as `stages.recommend.uses`, and the value.
+    pub changes: Vec<(String, String)>,
     /// Its parameters, resolved.
     pub params: Json,
     /// Its stages in the order written. Several variants may name one node.
@@ -159,7 +161,8 @@ impl Workflow {
             }
             if wanted(name) {
                 let description = spec.map_or(&self.description, |spec| &spec.description).clone();
-                variants.push(PlannedVariant { name: name.to_owned(), description, params, stages });
+                let changes = spec.map(VariantSpec::changes).unwrap_or_default();
+                variants.push(PlannedVariant { name: name.to_owned(), description, changes, params, stages });
             }
         }
         if diagnostics.is_empty() {

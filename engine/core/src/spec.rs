@@ -268,6 +268,18 @@ impl Workflow {
 }
 
 impl VariantSpec {
+    /// What the variant changes, leaf by leaf: a path such as `stages.recommend.uses`, and the value as YAML's JSON.
+    pub(crate) fn changes(&self) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        for entry in &self.params {
+            leaves(&format!("params.{}", entry.key), &entry.value, &mut out);
+        }
+        if let Some(stages) = &self.stages {
+            leaves("stages", stages, &mut out);
+        }
+        out
+    }
+
     fn parse(entry: &Entry, declared_params: &[Entry], diagnostics: &mut Diagnostics) -> Option<Self> {
         let node = &entry.value;
         if node.value != Value::Null && !expect_map(node, "a variant", diagnostics) {
@@ -388,6 +400,16 @@ impl InputSpec {
             None => (reference, None),
         };
         Some(Self { port: entry.key.clone(), port_span: entry.key_span, stage, stage_port, span: entry.value.span })
+    }
+}
+
+fn leaves(path: &str, node: &Node, out: &mut Vec<(String, String)>) {
+    match &node.value {
+        Value::Map(entries) if !entries.is_empty() => {
+            entries.iter().for_each(|entry| leaves(&format!("{path}.{}", entry.key), &entry.value, out));
+        }
+        Value::Str(text) => out.push((path.to_owned(), text.clone())),
+        _ => out.push((path.to_owned(), node.to_json().to_string())),
     }
 }
 

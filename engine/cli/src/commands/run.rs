@@ -55,7 +55,7 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
     let metrics = metrics(&plan, &outcome, &store)?;
     let compared = plan.compare.as_ref().and_then(|spec| comparison(spec, &plan, &metrics));
     let path = args.report.clone().unwrap_or_else(|| report_path(store.root(), &outcome.run));
-    let page = report::build(&loaded, &plan, &outcome, &store, compared.as_ref(), &options)?;
+    let page = report::build(&loaded, &plan, &outcome, &store, compared.as_ref(), &metrics, &options)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::environment(format!("cannot create `{}`: {error}", folder.display())))?;

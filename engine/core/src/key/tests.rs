@@ -53,8 +53,8 @@ fn golden_keys() {
         keys.map(|key| key.hex()),
         [
             "8e8944d3c310764375988faa757f4baa6526c642b5618816b1157a3c4b4ac2b6",
-            "",
-            "",
+            "02078cd54619e82834d936b39129f3ee7f4b75deb647e9c4c9dab83ab27ab738",
+            "c33a955f1adb3877faeb2ba9bab8ee59e9a5ab4d370e20f41946eb9eef5d6d59",
         ]
     );
 }
