@@ -81,7 +81,6 @@ fn only_stages_know_polars() {
         for used in dependencies(&package) {
             // The contract's tables are Arrow arrays: that crate is polars' own, without its engine.
             let allowed = in_stages
-                || package.name == "stagewright-unify"
                 || (package.name == "stagewright-contract" && used == "polars-arrow");
             assert!(!used.starts_with("polars") || allowed, "{} must not depend on {used}", package.name);
         }

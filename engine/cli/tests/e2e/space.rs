@@ -11,6 +11,44 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// A small shop: a source, a filter, and two variants that share both.
+pub const SHOP: &str = "\
+workflow: shop
+params: { data: data, min_age: 18, k: 2, seed: 7 }
+stages:
+  people:
+    uses: ingest.csv
+    with: { path: '${params.data}/people.csv', personal: [name] }
+  adults:
+    uses: clean.filter
+    inputs: { table: people }
+    with: { where: 'age >= ${params.min_age}' }
+  clusters:
+    uses: segment.kmeans
+    inputs: { table: adults }
+    with: { columns: [age, spent], k: '${params.k}', k_max: 1 }
+  profile:
+    uses: segment.profile
+    inputs: { table: clusters.table }
+    with: { columns: [age, spent] }
+variants:
+  three: { params: { k: 3 } }
+compare:
+  metrics: [clusters.silhouette, clusters.wcss]
+";
+
+/// The people of the shop; the last is no adult.
+pub const PEOPLE: &str = "\
+id,name,age,spent
+1,Ada,36,120.5
+2,Ben,21,10
+3,Cleo,62,80
+4,Dan,24,15.25
+5,Eve,58,95
+6,Finn,31,130
+7,Gus,12,3
+";
+
 /// A temporary folder.
 pub struct TestSpace {
     folder: TempDir,
@@ -26,6 +64,13 @@ impl TestSpace {
     pub fn with(workflow: &str) -> Self {
         let space = Self::new();
         space.write("workflow.yaml", workflow);
+        space
+    }
+
+    /// A folder with the small shop.
+    pub fn shop() -> Self {
+        let space = Self::with(SHOP);
+        space.write("data/people.csv", PEOPLE);
         space
     }
 
