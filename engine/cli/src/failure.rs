@@ -29,7 +29,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Mistakes in the workflow.
-    Workflow(Vec<Diagnostic>, Sources),
+    Workflow { mistakes: Vec<Diagnostic>, count: usize, sources: Sources },
     /// Anything else: an exit code, what happened, and what to do about it.
     Other { code: u8, message: String, help: Option<String> },
 }
@@ -60,13 +60,14 @@ impl Failure {
     }
 
     pub(crate) fn of_diagnostics(diagnostics: Diagnostics, sources: &Sources) -> Self {
-        Self::Workflow(diagnostics.sorted(), sources.clone())
+        let count = diagnostics.len();
+        Self::Workflow { mistakes: diagnostics.sorted(), count, sources: sources.clone() }
     }
 
     /// Says what happened, on standard error and, for machines, as JSON on standard output.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         match self {
-            Self::Workflow(diagnostics, sources) => {
+            Self::Workflow { mistakes: diagnostics, count, sources } => {
                 if json {
                     let errors: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic_json(diagnostic, &sources)).collect();
                     println!("{}", json!({ "status": "invalid", "errors": errors }));
@@ -75,7 +76,6 @@ impl Failure {
                 for diagnostic in &diagnostics[..shown] {
                     eprintln!("{}", render(diagnostic, &sources));
                 }
-                let count = diagnostics.len();
                 if shown < count {
                     eprintln!("and {} more", count - shown);
                 }

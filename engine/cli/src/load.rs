@@ -121,7 +121,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| not_read(path, &error))?;
     }
     if said.max(bytes.len() as u64) > limit {
-        let message = format!("`{}` is longer than the {limit} bytes that a workflow may have", path.display());
+        let message = format!("`{}` is longer than the {} MiB that a workflow may have", path.display(), limit >> 20);
         return Err(Failure::usage(message).with_help("keep data in files and name their paths in the workflow"));
     }
     // A byte order mark is no part of the text.

@@ -88,12 +88,17 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
 
 /// How many mistakes are kept: more than a person reads.
 const KEPT: usize = 10_000;
+/// How many names are compared for suggestions in all.
+const MAX_COMPARED: usize = 200_000;
 
 /// The mistakes found so far, without repeats: variants share most of their text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
-    seen: HashSet<Diagnostic>,
+    /// The places and messages of what was found. Labels and help may differ between variants.
+    seen: HashSet<(Option<Span>, String)>,
+    /// How many names were compared for suggestions.
+    compared: usize,
     /// How many more there were than are kept.
     more: usize,
     unknown: HashSet<Span>,
@@ -104,9 +109,25 @@ impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.found.len() == KEPT {
             self.more += 1;
-        } else if self.seen.insert(diagnostic.clone()) {
+        } else if self.seen.insert((diagnostic.span, diagnostic.message.clone())) {
             self.found.push(diagnostic);
         }
+    }
+
+    /// Adds a mistake with the nearest of many valid names, unless too many names were compared already: ten thousand
+    /// mistakes with ten thousand names would take minutes.
+    pub(crate) fn push_near<'a>(
+        &mut self,
+        diagnostic: Diagnostic,
+        wanted: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) {
+        if self.compared >= MAX_COMPARED || self.seen.contains(&(diagnostic.span, diagnostic.message.clone())) {
+            return self.push(diagnostic);
+        }
+        let names: Vec<&str> = names.into_iter().collect();
+        self.compared += names.len();
+        self.push(diagnostic.suggest(wanted, names));
     }
 
     /// Adds mistakes found elsewhere.

@@ -227,9 +227,10 @@ fn look_up<'a>(
             return None;
         }
     } else {
-        diagnostics.push(
-            Diagnostic::new(span, format!("there is no parameter `{param}`"), "not declared under `params:`")
-                .suggest(param, params.names.iter().map(String::as_str)),
+        diagnostics.push_near(
+            Diagnostic::new(span, format!("there is no parameter `{param}`"), "not declared under `params:`"),
+            param,
+            params.names.iter().map(String::as_str),
         );
     }
     value

@@ -192,9 +192,10 @@ impl Workflow {
         }
         for metric in &compare.metrics {
             let Some(stage) = stages.iter().find(|stage| stage.name == metric.stage) else {
-                diagnostics.push(
-                    Diagnostic::new(metric.span, format!("there is no stage `{}`", metric.stage), "not a stage of this workflow")
-                        .suggest(&metric.stage, stages.iter().map(|stage| stage.name.as_str())),
+                diagnostics.push_near(
+                    Diagnostic::new(metric.span, format!("there is no stage `{}`", metric.stage), "not a stage of this workflow"),
+                    &metric.stage,
+                    stages.iter().map(|stage| stage.name.as_str()),
                 );
                 continue;
             };
@@ -287,6 +288,9 @@ impl Builder<'_> {
         by_name: &HashMap<&str, usize>,
         diagnostics: &mut Diagnostics,
     ) -> bool {
+        if stage.uses.is_empty() && stage.uses_span == stage.name_span {
+            return false; // It has no type: complained about.
+        }
         let Some(stage_type) = self.registry.get(&stage.uses) else {
             diagnostics.push(
                 Diagnostic::new(stage.uses_span, format!("there is no stage type `{}`", stage.uses), "unknown stage type")
@@ -312,9 +316,10 @@ impl Builder<'_> {
                 continue;
             };
             let Some(&from) = by_name.get(input.stage.as_str()) else {
-                diagnostics.push(
-                    Diagnostic::new(input.span, format!("there is no stage `{}`", input.stage), "not a stage of this workflow")
-                        .suggest(&input.stage, by_name.keys().copied()),
+                diagnostics.push_near(
+                    Diagnostic::new(input.span, format!("there is no stage `{}`", input.stage), "not a stage of this workflow"),
+                    &input.stage,
+                    by_name.keys().copied(),
                 );
                 continue;
             };
@@ -352,7 +357,7 @@ impl Builder<'_> {
                     Diagnostic::new(
                         input.span,
                         format!("the stage `{}` has no output `{name}`", input.stage),
-                        format!("`{}` under these parameters", stages[from].uses),
+                        format!("not an output of `{}` with these parameters", stages[from].uses),
                     )
                     .suggest(name, outputs.iter().map(|(port, _)| *port)),
                 ),

@@ -321,18 +321,20 @@ fn override_stages(stages: &Node, changes: &Node, registry: &Registry, diagnosti
     for change in changes.entries() {
         let known = known.contains(change.key.as_str());
         if !known && change.value.value == Value::Null {
-            diagnostics.push(
-                Diagnostic::new(change.key_span, format!("there is no stage `{}` to remove", change.key), "not a stage of this workflow")
-                    .suggest(&change.key, stages.entries().iter().map(|entry| entry.key.as_str())),
+            diagnostics.push_near(
+                Diagnostic::new(change.key_span, format!("there is no stage `{}` to remove", change.key), "not a stage of this workflow"),
+                &change.key,
+                stages.entries().iter().map(|entry| entry.key.as_str()),
             );
         } else if !known && change.value.get("uses").is_none() {
-            diagnostics.push(
+            diagnostics.push_near(
                 Diagnostic::new(
                     change.key_span,
                     format!("there is no stage `{}` to override", change.key),
                     "a stage that the variant adds needs `uses:`",
-                )
-                .suggest(&change.key, stages.entries().iter().map(|entry| entry.key.as_str())),
+                ),
+                &change.key,
+                stages.entries().iter().map(|entry| entry.key.as_str()),
             );
         }
     }
@@ -351,19 +353,19 @@ fn keep(stage: &mut Node, section: &str, wanted: impl Fn(&str) -> bool) {
 impl StageSpec {
     fn parse(entry: &Entry, node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         check_name(&entry.key, entry.key_span, "stage", diagnostics);
-        if !expect_map(node, "a stage", diagnostics) {
-            return None;
-        }
+        let is_map = expect_map(node, "a stage", diagnostics);
         known_keys(node, STAGE_KEYS, "a stage", diagnostics);
-        let Some(uses_node) = node.get("uses") else {
+        let uses_node = node.get("uses");
+        if is_map && uses_node.is_none() {
             diagnostics.push(Diagnostic::new(
                 entry.key_span,
                 format!("the stage `{}` does not say what it uses", entry.key),
                 "expected `uses: STAGE_TYPE`",
             ));
-            return None;
-        };
-        let uses = text(uses_node, "a stage type", diagnostics)?;
+        }
+        // Without a type it is still a stage that others may name: nothing more is said about it.
+        let uses_node = uses_node.and_then(|node| Some((text(node, "a stage type", diagnostics)?, node.span)));
+        let (uses, uses_span) = uses_node.unwrap_or((String::new(), entry.key_span));
         let inputs_node = section(node, "inputs", diagnostics);
         let inputs = inputs_node
             .map_or(&[][..], |node| node.entries())
@@ -379,7 +381,7 @@ impl StageSpec {
             name: entry.key.clone(),
             name_span: entry.key_span,
             uses,
-            uses_span: uses_node.span,
+            uses_span,
             inputs,
             inputs_span: node.key_span("inputs").unwrap_or(entry.key_span),
             with,
@@ -422,7 +424,11 @@ fn section<'a>(node: &'a Node, key: &str, diagnostics: &mut Diagnostics) -> Opti
 pub(crate) fn expect_map(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> bool {
     let is_map = matches!(node.value, Value::Map(_));
     if !is_map {
-        diagnostics.push(Diagnostic::new(node.span, format!("{what} is {}", node.describe()), "expected a mapping"));
+        diagnostics.push(Diagnostic::new(
+            node.span,
+            format!("{what} must be a mapping, this is {}", node.describe()),
+            "expected `KEY: VALUE`",
+        ));
     }
     is_map
 }
@@ -464,7 +470,10 @@ fn small_integer(node: &Node, what: &str, min: i64, max: i64, diagnostics: &mut 
             diagnostics.push(Diagnostic::new(
                 node.span,
                 format!("`{what}` must be an integer from {min} to {max}"),
-                format!("this is {}", node.describe()),
+                match node.value {
+                    Value::Int(value) => format!("this is {value}"),
+                    _ => format!("this is {}", node.describe()),
+                },
             ));
             None
         }

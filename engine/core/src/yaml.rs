@@ -124,6 +124,10 @@ fn limit(message: &str) -> Option<String> {
     if message.contains("Documents {") {
         return Some("a second document begins here, but a workflow is one document".to_owned());
     }
+    // Our own limits, in words already.
+    if message.starts_with("a text of ") || message.starts_with("aliases make ") {
+        return Some(message.to_owned());
+    }
     let (_, breach) = message.split_once("budget breached: ")?;
     Some(if breach.contains("Anchor") || breach.contains("Alias") || breach.contains("ScalarBytes") {
         "aliases (`*name`) repeat more text than a workflow may hold".to_owned()

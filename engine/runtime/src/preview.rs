@@ -109,7 +109,7 @@ fn node(
     }
     if !unknown.is_empty() {
         unknown.dedup();
-        return Ok(plain(PreviewStatus::Unknown, format!("depends on what {} puts out", unknown.join(" and "))));
+        return Ok(plain(PreviewStatus::Unknown, format!("it depends on what {} puts out", unknown.join(" and "))));
     }
     let sources = digest_sources(node, store)?;
     let params = source_params(node);

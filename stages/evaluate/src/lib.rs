@@ -1,6 +1,5 @@
 //! Stage types that measure how good a result is: [`Ranking`] for lists of recommendations.
 
-mod ids;
 mod ranking;
 
 pub use ranking::{Ranking, RankingUsers};

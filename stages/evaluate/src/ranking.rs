@@ -4,9 +4,8 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Digest, Goal, Kind, Metrics, ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::{numbers, polars_error, to_frame, to_table};
+use stagewright_frame::{Ids, numbers, polars_error, to_frame, to_table};
 
-use crate::ids::Ids;
 
 /// Measure lists of recommendations against what users really bought.
 ///

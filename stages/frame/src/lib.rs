@@ -4,6 +4,7 @@
 mod columns;
 mod convert;
 mod export;
+mod ids;
 mod sql;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -11,6 +12,7 @@ pub mod testkit;
 pub use columns::{column, nearest, numbers, require};
 pub use convert::{to_frame, to_table};
 pub use export::{Format, head, write};
+pub use ids::Ids;
 pub use sql::{expression, roots};
 
 use polars::error::PolarsError;

@@ -2,11 +2,10 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::{numbers, to_frame};
+use stagewright_frame::{Ids, numbers, to_frame};
 
 use crate::defaults::{order_id, product_id, ten, user_id};
 use crate::directions::{Direction, Directions, Point, standardise};
-use crate::ids::Ids;
 use crate::lists::{Lists, Users, check_names, table_port, users_port, warn_left_out, warn_without};
 
 /// Recommend products whose price and buyers' gender are like a user's spend and gender.

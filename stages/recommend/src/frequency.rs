@@ -2,10 +2,9 @@ use polars::prelude::{DataFrame, DataType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::{column, polars_error, to_frame};
+use stagewright_frame::{Ids, column, polars_error, to_frame};
 
 use crate::defaults::{order_id, product_id, ten, user_id};
-use crate::ids::Ids;
 use crate::lists::{Lists, Scored, Users, by_score, check_names, table_port, users_port, warn_left_out, warn_without};
 use crate::popular::ranking;
 

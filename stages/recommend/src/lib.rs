@@ -7,7 +7,6 @@ mod cosine;
 mod defaults;
 mod directions;
 mod frequency;
-mod ids;
 mod lists;
 mod popular;
 #[cfg(test)]

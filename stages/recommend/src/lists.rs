@@ -2,9 +2,8 @@
 
 use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 use stagewright_contract::{Kind, ParamError, Port, StageContext, StageError, Table};
-use stagewright_frame::{polars_error, to_frame, to_table};
+use stagewright_frame::{Ids, polars_error, to_frame, to_table};
 
-use crate::ids::Ids;
 
 /// A product's code and its score.
 pub(crate) type Scored = (u32, f64);

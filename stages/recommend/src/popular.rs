@@ -1,10 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::to_frame;
+use stagewright_frame::{Ids, to_frame};
 
 use crate::defaults::{product_id, ten, user_id};
-use crate::ids::Ids;
 use crate::lists::{Lists, Scored, Users, by_score, check_names, table_port, users_port, warn_left_out};
 
 /// Recommend what most people buy.

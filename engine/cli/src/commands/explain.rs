@@ -34,7 +34,7 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global) -> Result<ExitCode, Failu
             let details = (!preview.changes.is_empty()).then(|| (when, preview.changes.clone()));
             (format!("`{}` would execute: {}", args.stage, preview.reason), details)
         }
-        PreviewStatus::Unknown => (format!("`{}` may execute: it {}", args.stage, preview.reason), None),
+        PreviewStatus::Unknown => (format!("`{}` may execute: {}", args.stage, preview.reason), None),
         PreviewStatus::Skipped => (format!("`{}` would be skipped: {}", args.stage, preview.reason), None),
     };
     let upstream = match preview.status {

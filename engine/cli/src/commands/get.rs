@@ -54,11 +54,11 @@ pub(crate) fn run(args: &GetArgs, global: &Global) -> Result<ExitCode, Failure> 
             }
         }
         (Artifact::Table(table), Some(path), format) => {
+            replace(path, |file| Ok(stagewright_frame::write(&table, format_of(format), file)?))?;
             let personal: Vec<&str> = table.personal().collect();
             if !personal.is_empty() {
                 eprintln!("note: `{}` holds personal columns: {}", path.display(), personal.join(", "));
             }
-            replace(path, |file| Ok(stagewright_frame::write(&table, format_of(format), file)?))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -134,6 +134,9 @@ fn show(table: &Table) -> Result<(), Failure> {
 /// Writes a file beside its place and then renames it, so that it is never half-written.
 pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut fs::File) -> Result<(), Failure>) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("there is no folder `{}` to write to", folder.display())));
+    }
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot_write(path, &error))?;
     write(file.as_file_mut())?;
     // Temporary files are private; a result is as readable as any file that the person writes.

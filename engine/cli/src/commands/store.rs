@@ -53,12 +53,12 @@ fn gc(args: &StoreGcArgs, global: &Global) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     println!(
-        "{} {} executions and {} artifacts ({}); {} executions are kept",
+        "{} {} and {} ({}); {} kept",
         if args.dry_run { "would remove" } else { "removed" },
-        count(report.manifests),
-        count(report.blobs),
+        counted(report.manifests, "execution"),
+        counted(report.blobs, "artifact"),
         bytes(report.bytes),
-        count(report.kept_manifests),
+        counted(report.kept_manifests, "execution"),
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -69,7 +69,8 @@ fn verify(args: &StoreVerifyArgs, global: &Global) -> Result<ExitCode, Failure> 
     if args.json {
         println!("{}", json!(report));
     } else {
-        println!("checked {} artifacts ({}) of {} executions", count(report.blobs), bytes(report.bytes), count(report.manifests));
+        let (blobs, manifests) = (counted(report.blobs, "artifact"), counted(report.manifests, "execution"));
+        println!("checked {blobs} ({}) of {manifests}", bytes(report.bytes));
         for damage in &report.damaged {
             println!("damaged  {}/{}.{}: {}", damage.workflow, damage.stage, damage.port, damage.what);
         }
@@ -85,6 +86,10 @@ fn verify(args: &StoreVerifyArgs, global: &Global) -> Result<ExitCode, Failure> 
         }
     }
     Ok(if report.is_sound() || report.repaired { ExitCode::SUCCESS } else { ExitCode::from(ENVIRONMENT) })
+}
+
+fn counted(value: u64, what: &str) -> String {
+    format!("{} {what}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
 fn count(value: u64) -> String {

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stagewright-runtime",
             "stagewright-report",
             "stagewright-frame",
+            "stagewright-code-digest",
             "stagewright-ingest",
             "stagewright-clean",
             "stagewright-features",

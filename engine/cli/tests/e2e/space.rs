@@ -288,7 +288,7 @@ pub fn filters() -> Vec<(&'static str, &'static str)> {
         (r" *\b\d+(\.\d+)? (B|kB|MB)\b", " [size]"),
         (r#""(seconds|started|finished|at)":[0-9.e-]+"#, r#""$1":"[time]""#),
         // The widths of the columns follow from the above.
-        (r"─{4,}", "────"),
+        (r"(?m)^─+(  ─+)+$", "────"),
         (r"(?m)[ \t]+$", ""),
     ]
 }

@@ -108,7 +108,7 @@ fn an_unwanted_variant_is_checked_and_not_planned() {
     assert_eq!(stages(&only("v")), ["v: users=0 buyers=1 groups=2 scores=3"]);
     let text = format!("{TEXT}variants: {{ v: {{ stages: {{ groups: {{ with: {{ k: 1 }} }} }} }} }}");
     let found = workflow(&text).plan(&registry(), &sources(&text), &|name| name == "base", &find).unwrap_err();
-    assert_eq!(shown(found, &sources(&text)), ["w.yaml:9:53 «1» `k` must be at least 2 | expected 2 or more"]);
+    assert_eq!(shown(found, &sources(&text)), ["w.yaml:9:49 «1» `k` must be at least 2 | expected 2 or more"]);
 }
 
 #[test]

@@ -1,15 +1,16 @@
-//! Identifiers of users and products as dense codes, so that tables can be compared by small integers and "ascending"
-//! means the same everywhere.
+//! Identifiers (users, products, orders, genders) as dense codes, so that the methods work on small integers and
+//! "ascending" means the same everywhere.
 
 use std::borrow::Cow;
 
 use polars::datatypes::{InitHashMaps, PlHashMap, PlHashSet};
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, Series};
 use stagewright_contract::StageError;
-use stagewright_frame::{column, polars_error};
+
+use crate::{column, polars_error};
 
 /// The distinct identifiers of a column, ascending: numbers by value, text by its bytes. The code of one is its place.
-pub(crate) struct Ids {
+pub struct Ids {
     name: String,
     dtype: DataType,
     values: Values,
@@ -25,7 +26,7 @@ impl Ids {
     ///
     /// # Errors
     /// When a table lacks the column, or it holds neither integers nor text, or not the same in all of them.
-    pub(crate) fn of(name: &str, tables: &[(&str, &DataFrame)]) -> Result<Self, StageError> {
+    pub fn of(name: &str, tables: &[(&str, &DataFrame)]) -> Result<Self, StageError> {
         let mut seen: Option<(&str, bool, DataType)> = None;
         for (port, frame) in tables {
             let dtype = identifier_type(name, column(frame, name)?.dtype())?;
@@ -64,8 +65,24 @@ impl Ids {
         Ok(Self { name: name.to_owned(), dtype, values })
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::Integers(values) => values.len(),
+            Values::Texts(values) => values.len(),
+        }
+    }
+
     /// The code in each row of one of the tables; `None` where the identifier is null.
-    pub(crate) fn codes(&self, frame: &DataFrame) -> Result<Vec<Option<u32>>, StageError> {
+    ///
+    /// # Errors
+    /// When the table is not one of those that the identifiers are of.
+    pub fn codes(&self, frame: &DataFrame) -> Result<Vec<Option<u32>>, StageError> {
         Ok(match &self.values {
             Values::Integers(values) => {
                 let codes: PlHashMap<i64, u32> = values.iter().copied().zip(0..).collect();
@@ -80,8 +97,8 @@ impl Ids {
         })
     }
 
-    /// An identifier as text: numbers in decimal digits.
-    pub(crate) fn text(&self, code: u32) -> Cow<'_, str> {
+    /// An identifier as text: numbers in decimal digits; nothing for a code that there is not.
+    pub fn text(&self, code: u32) -> Cow<'_, str> {
         match &self.values {
             Values::Integers(values) => values.get(code as usize).map(ToString::to_string).unwrap_or_default().into(),
             Values::Texts(values) => values.get(code as usize).map(String::as_str).unwrap_or_default().into(),
@@ -89,7 +106,10 @@ impl Ids {
     }
 
     /// The column with these codes, of the type it came with.
-    pub(crate) fn column(&self, codes: &[u32]) -> Result<Column, StageError> {
+    ///
+    /// # Errors
+    /// When an identifier does not fit the type, which those it came with do.
+    pub fn column(&self, codes: &[u32]) -> Result<Column, StageError> {
         let name = self.name.as_str().into();
         let series = match &self.values {
             Values::Integers(values) => {
