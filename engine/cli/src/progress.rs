@@ -59,8 +59,13 @@ impl<'a> Progress<'a> {
             }
             RunEvent::Finished(id, outcome) => self.finished(*id, outcome),
             RunEvent::Elsewhere(id, process) => {
-                let by = process.map_or(String::new(), |process| format!(" (process {process})"));
-                self.line(&format!("  waiting  {}: another run computes it{by}", self.name(*id)));
+                let who = match process {
+                    // A try that took too long goes on until it notices.
+                    Some(process) if *process == std::process::id() => "its last try has not ended yet".to_owned(),
+                    Some(process) => format!("another run computes it (process {process})"),
+                    None => "another run computes it".to_owned(),
+                };
+                self.line(&format!("  waiting  {}: {who}", self.name(*id)));
                 self.remove(*id);
             }
             RunEvent::Retrying(id, error) => self.line(&format!(" retrying  {}: {error}", self.name(*id))),

@@ -78,14 +78,7 @@ impl StageContext {
             .flatten()
             .map(str::to_owned)
             .collect();
-        Self {
-            inputs,
-            sources,
-            outputs: BTreeMap::new(),
-            personal,
-            seed,
-            monitor,
-        }
+        Self { inputs, sources, outputs: BTreeMap::new(), personal, seed, monitor }
     }
 
     /// Whether something is connected to an optional input.
@@ -157,11 +150,7 @@ impl StageContext {
     /// Tells a person something that they should know although the stage goes on. Warnings are kept with the
     /// artifacts and shown again when the stage is cached. They must not hold personal data.
     pub fn warn(&self, message: impl Into<String>) {
-        self.monitor
-            .warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(message.into());
+        self.monitor.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.into());
     }
 
     /// Says how far the work has come.

@@ -32,14 +32,7 @@ pub struct Port {
 
 impl Port {
     fn new(direction: Direction, name: &str, kind: Kind, doc: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            direction,
-            kind,
-            doc: doc.to_owned(),
-            optional: false,
-            only_if: None,
-        }
+        Self { name: name.to_owned(), direction, kind, doc: doc.to_owned(), optional: false, only_if: None }
     }
 
     /// A port that the stage reads.

@@ -31,12 +31,7 @@ pub struct StageError {
 
 impl StageError {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            location: None,
-            help: None,
-        }
+        Self { kind, message: message.into(), location: None, help: None }
     }
 
     /// The data or the parameters are at fault.

@@ -11,7 +11,7 @@ use crate::{Digest, Port, Source, StageContext, StageDescriptor, StageError};
 /// A stage type. The implementing struct holds the parameters: its fields, their defaults and their doc comments are
 /// what `with:` accepts and what `stagewright stages TYPE` prints.
 ///
-/// The doc comment of the struct is the documentation of the stage type; its first sentence is the summary.
+/// The doc comment of the struct is the documentation of the stage type; its first paragraph is the summary.
 pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// `crate.type`, as `uses:` names it.
     const TYPE: &'static str;
@@ -60,11 +60,7 @@ pub struct ParamError {
 impl ParamError {
     /// A parameter and what is wrong with it.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            message: message.into(),
-            help: None,
-        }
+        Self { path: path.into(), message: message.into(), help: None }
     }
 
     /// The same error with advice.
@@ -139,8 +135,8 @@ impl StageType {
             describe: describe::<S>,
             descriptor: OnceLock::new(),
             configure: Arc::new(|params| {
-                let stage: S = serde_json::from_value(params.clone())
-                    .map_err(|error| ParamError::new("", error.to_string()))?;
+                let stage: S =
+                    serde_json::from_value(params.clone()).map_err(|error| ParamError::new("", error.to_string()))?;
                 stage.check()?;
                 let params = serde_json::to_value(&stage)
                     .map_err(|error| ParamError::new("", format!("parameters cannot be written down: {error}")))?;
@@ -180,7 +176,8 @@ impl fmt::Debug for StageType {
 }
 
 fn describe<S: Stage>() -> StageDescriptor {
-    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<S>();
     let mut params = serde_json::to_value(schema).unwrap_or(Value::Bool(true));
     let mut doc = String::new();

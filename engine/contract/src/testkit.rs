@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{Artifact, Digest, Metrics, Monitor, ParamError, SourceFile, Stage, StageContext, StageError, StageType, Table};
+use crate::{
+    Artifact, Digest, Metrics, Monitor, ParamError, SourceFile, Stage, StageContext, StageError, StageType, Table,
+};
 
 /// A stage to be run in a test.
 ///
@@ -39,12 +41,7 @@ pub struct Done {
 impl Trial {
     /// A trial of a stage type with parameters.
     pub fn of(stage_type: &StageType, params: Value) -> Self {
-        Self {
-            stage_type: stage_type.clone(),
-            params,
-            inputs: BTreeMap::new(),
-            seed: 42,
-        }
+        Self { stage_type: stage_type.clone(), params, inputs: BTreeMap::new(), seed: 42 }
     }
 
     /// A trial of the stage type that `S` implements.
@@ -79,15 +76,12 @@ impl Trial {
     /// # Errors
     /// The stage's own error, and a data error for parameters that cannot be used or a source that is not there.
     pub fn run(self) -> Result<Done, StageError> {
-        let stage = self
-            .stage_type
-            .configure(&self.params)
-            .map_err(|error| StageError::data(error.to_string()))?;
+        let stage = self.stage_type.configure(&self.params).map_err(|error| StageError::data(error.to_string()))?;
         let mut sources: BTreeMap<String, Vec<SourceFile>> = BTreeMap::new();
         for source in stage.sources() {
             let path = Path::new(&source.pattern);
-            let bytes = std::fs::read(path)
-                .map_err(|error| StageError::environment(format!("{}: {error}", source.pattern)))?;
+            let bytes =
+                std::fs::read(path).map_err(|error| StageError::environment(format!("{}: {error}", source.pattern)))?;
             sources.entry(source.param.to_owned()).or_default().push(SourceFile {
                 path: path.to_owned(),
                 name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -98,10 +92,7 @@ impl Trial {
         let monitor = Arc::new(Monitor::default());
         let mut context = StageContext::new(self.inputs, sources, self.seed, Arc::clone(&monitor));
         stage.run(&mut context)?;
-        Ok(Done {
-            outputs: context.into_outputs(),
-            warnings: monitor.warnings(),
-        })
+        Ok(Done { outputs: context.into_outputs(), warnings: monitor.warnings() })
     }
 }
 

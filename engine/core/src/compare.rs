@@ -45,11 +45,9 @@ pub(crate) fn parse(node: &Node, diagnostics: &mut Diagnostics) -> Option<Compar
             for item in items {
                 let Some(reference) = text(item, "a metric", diagnostics) else { continue };
                 match reference.split_once('.') {
-                    Some((stage, metric)) if !metric.is_empty() => metrics.push(MetricRef {
-                        stage: stage.to_owned(),
-                        metric: metric.to_owned(),
-                        span: item.span,
-                    }),
+                    Some((stage, metric)) if !metric.is_empty() => {
+                        metrics.push(MetricRef { stage: stage.to_owned(), metric: metric.to_owned(), span: item.span })
+                    }
                     _ => diagnostics.push(Diagnostic::new(
                         item.span,
                         format!("`{reference}` does not name a metric"),
@@ -58,7 +56,9 @@ pub(crate) fn parse(node: &Node, diagnostics: &mut Diagnostics) -> Option<Compar
                 }
             }
         }
-        Some((_, span)) => diagnostics.push(Diagnostic::new(span, "`metrics` is not a list", "expected `[stage.metric, …]`")),
+        Some((_, span)) => {
+            diagnostics.push(Diagnostic::new(span, "`metrics` is not a list", "expected `[stage.metric, …]`"))
+        }
         None => diagnostics.push(Diagnostic::new(
             node.span,
             "`compare` names no metrics",

@@ -1,6 +1,6 @@
 //! Mistakes in a workflow, each with its place, what was expected, and the nearest valid name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use crate::node::{Sources, Span};
@@ -101,7 +101,7 @@ pub struct Diagnostics {
     compared: usize,
     /// How many more there were than are kept.
     more: usize,
-    unknown: HashSet<Span>,
+    unknown: BTreeSet<Span>,
 }
 
 impl Diagnostics {

@@ -65,7 +65,11 @@ fn shorten(value: &str) -> String {
     let words: Vec<String> = value
         .split(' ')
         .map(|word| {
-            if word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) { word[..12].to_owned() } else { word.to_owned() }
+            if word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                word[..12].to_owned()
+            } else {
+                word.to_owned()
+            }
         })
         .collect();
     let text = words.join(" ");

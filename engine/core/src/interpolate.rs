@@ -201,10 +201,16 @@ fn look_up<'a>(
     let span = within(node, at, len, params);
     let Some(param) = name.strip_prefix("params.") else {
         diagnostics.push(if let Some(secret) = name.strip_prefix("secret:") {
-            Diagnostic::new(span, format!("the secret `{secret}` cannot be used here"), "no parameter takes a secret yet")
+            Diagnostic::new(
+                span,
+                format!("the secret `{secret}` cannot be used here"),
+                "no parameter takes a secret yet",
+            )
         } else {
-            Diagnostic::new(span, format!("`${{{name}}}` refers to nothing"), "expected `${params.NAME}`")
-                .suggest(name, params.names.iter().map(|name| format!("params.{name}")).collect::<Vec<_>>().iter().map(String::as_str))
+            Diagnostic::new(span, format!("`${{{name}}}` refers to nothing"), "expected `${params.NAME}`").suggest(
+                name,
+                params.names.iter().map(|name| format!("params.{name}")).collect::<Vec<_>>().iter().map(String::as_str),
+            )
         });
         return None;
     };

@@ -1,8 +1,8 @@
 //! The stage key: everything that can change what a stage puts out, hashed field by field. The same walk gives the key
 //! to the store and the fields to `explain`, so the two cannot drift apart.
 
-use stagewright_contract::{CONTRACT_VERSION, Digest, Kind};
 use serde_json::Value;
+use stagewright_contract::{CONTRACT_VERSION, Digest, Kind};
 
 /// The version of the walk. History: 1 – the first.
 const KEY_VERSION: u32 = 1;
@@ -101,7 +101,8 @@ fn walk(inputs: &KeyInputs<'_>, sink: &mut impl Sink) {
         Value::Object(object) => {
             // serde_json keeps the order of insertion when a dependency asks it to: sort, so that a key never depends
             // on it.
-            let mut names: Vec<&String> = object.keys().filter(|name| !source_params.contains(&name.as_str())).collect();
+            let mut names: Vec<&String> =
+                object.keys().filter(|name| !source_params.contains(&name.as_str())).collect();
             names.sort();
             for name in names {
                 param(&format!("with.{}", escape(name)), &object[name], sink);

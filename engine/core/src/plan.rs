@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use petgraph::Direction::Incoming;
-use stagewright_contract::{ConfiguredStage, Digest, Kind, StageType};
 use serde_json::Value as Json;
+use stagewright_contract::{ConfiguredStage, Digest, Kind, StageType};
 
 use crate::compare::CompareSpec;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Sources, Span};
-use crate::spec::{InputSpec, reported, Resources, StageSpec, VariantSpec, Workflow};
+use crate::spec::{InputSpec, Resources, StageSpec, VariantSpec, Workflow, reported};
 use crate::{BASE, Registry, validate};
 
 /// The most stages of a cycle that a message names.
@@ -166,7 +166,13 @@ impl Workflow {
             }
         }
         if diagnostics.is_empty() {
-            Ok(Plan { workflow: self.name.clone(), description: self.description.clone(), variants, nodes: builder.nodes, compare })
+            Ok(Plan {
+                workflow: self.name.clone(),
+                description: self.description.clone(),
+                variants,
+                nodes: builder.nodes,
+                compare,
+            })
         } else {
             Err(diagnostics)
         }
@@ -193,7 +199,11 @@ impl Workflow {
         for metric in &compare.metrics {
             let Some(stage) = stages.iter().find(|stage| stage.name == metric.stage) else {
                 diagnostics.push_near(
-                    Diagnostic::new(metric.span, format!("there is no stage `{}`", metric.stage), "not a stage of this workflow"),
+                    Diagnostic::new(
+                        metric.span,
+                        format!("there is no stage `{}`", metric.stage),
+                        "not a stage of this workflow",
+                    ),
                     &metric.stage,
                     stages.iter().map(|stage| stage.name.as_str()),
                 );
@@ -293,8 +303,12 @@ impl Builder<'_> {
         }
         let Some(stage_type) = self.registry.get(&stage.uses) else {
             diagnostics.push(
-                Diagnostic::new(stage.uses_span, format!("there is no stage type `{}`", stage.uses), "unknown stage type")
-                    .suggest(&stage.uses, self.registry.names()),
+                Diagnostic::new(
+                    stage.uses_span,
+                    format!("there is no stage type `{}`", stage.uses),
+                    "unknown stage type",
+                )
+                .suggest(&stage.uses, self.registry.names()),
             );
             return false;
         };
@@ -317,23 +331,25 @@ impl Builder<'_> {
             };
             let Some(&from) = by_name.get(input.stage.as_str()) else {
                 diagnostics.push_near(
-                    Diagnostic::new(input.span, format!("there is no stage `{}`", input.stage), "not a stage of this workflow"),
+                    Diagnostic::new(
+                        input.span,
+                        format!("there is no stage `{}`", input.stage),
+                        "not a stage of this workflow",
+                    ),
                     &input.stage,
                     by_name.keys().copied(),
                 );
                 continue;
             };
             let Some(from_type) = self.registry.get(&stages[from].uses) else { continue };
-            let outputs: Vec<(&str, Kind)> = from_type
-                .descriptor()
-                .outputs(&withs[from])
-                .map(|port| (port.name.as_str(), port.kind))
-                .collect();
+            let outputs: Vec<(&str, Kind)> =
+                from_type.descriptor().outputs(&withs[from]).map(|port| (port.name.as_str(), port.kind)).collect();
             let found = match &input.stage_port {
                 Some(name) => outputs.iter().find(|(port, _)| port == name),
                 None if outputs.len() == 1 => outputs.first(),
                 None => {
-                    let choices = outputs.iter().map(|(port, _)| format!("`{}.{port}`", input.stage)).collect::<Vec<_>>();
+                    let choices =
+                        outputs.iter().map(|(port, _)| format!("`{}.{port}`", input.stage)).collect::<Vec<_>>();
                     diagnostics.push(
                         Diagnostic::new(
                             input.span,
@@ -346,13 +362,14 @@ impl Builder<'_> {
                 }
             };
             match (found, &input.stage_port) {
-                (Some((name, kind)), _) if *kind != port.kind => diagnostics.push(
-                    Diagnostic::new(
-                        input.span,
-                        format!("`{}.{name}` is of kind {kind}, but the input `{}` takes {}", input.stage, input.port, port.kind),
-                        format!("expected an output of kind {}", port.kind),
+                (Some((name, kind)), _) if *kind != port.kind => diagnostics.push(Diagnostic::new(
+                    input.span,
+                    format!(
+                        "`{}.{name}` is of kind {kind}, but the input `{}` takes {}",
+                        input.stage, input.port, port.kind
                     ),
-                ),
+                    format!("expected an output of kind {}", port.kind),
+                )),
                 (None, Some(name)) => diagnostics.push(
                     Diagnostic::new(
                         input.span,
@@ -414,8 +431,20 @@ impl Builder<'_> {
         }
         let outputs = descriptor.outputs(with).map(|port| (port.name.clone(), port.kind)).collect();
         let seed = descriptor.seeded.then(|| stagewright_contract::stage_seed(params));
-        let StageSpec { name, name_span: _, uses: _, uses_span: _, inputs: _, inputs_span: _, with: _, description, retries, timeout, resources, when } =
-            stage;
+        let StageSpec {
+            name,
+            name_span: _,
+            uses: _,
+            uses_span: _,
+            inputs: _,
+            inputs_span: _,
+            with: _,
+            description,
+            retries,
+            timeout,
+            resources,
+            when,
+        } = stage;
         Some(PlanNode {
             stage: name.clone(),
             description: description.clone(),
@@ -454,8 +483,21 @@ fn output(
 /// A hash of what a stage is and of what is connected to it: stages of two variants with equal definitions are one
 /// node. What is connected is known by the number of its node, which stands for its own definition.
 fn definition(node: &PlanNode) -> Digest {
-    let PlanNode { stage, description: _, variant: _, stage_type, configured, inputs, outputs: _, sources, seed, resources, retries, timeout, enabled } =
-        node;
+    let PlanNode {
+        stage,
+        description: _,
+        variant: _,
+        stage_type,
+        configured,
+        inputs,
+        outputs: _,
+        sources,
+        seed,
+        resources,
+        retries,
+        timeout,
+        enabled,
+    } = node;
     let mut hasher = blake3::Hasher::new();
     frame(&mut hasher, stage);
     frame(&mut hasher, stage_type.name());
@@ -483,7 +525,11 @@ fn frame(hasher: &mut blake3::Hasher, text: &str) {
 }
 
 /// The stages in an order in which each comes after its inputs, and otherwise as written; a cycle is a mistake.
-fn topological(stages: &[StageSpec], by_name: &HashMap<&str, usize>, diagnostics: &mut Diagnostics) -> Option<Vec<usize>> {
+fn topological(
+    stages: &[StageSpec],
+    by_name: &HashMap<&str, usize>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<usize>> {
     let mut graph = petgraph::graph::DiGraph::<(), (), usize>::with_capacity(stages.len(), stages.len());
     for _ in stages {
         graph.add_node(());
@@ -535,7 +581,8 @@ fn topological(stages: &[StageSpec], by_name: &HashMap<&str, usize>, diagnostics
 /// data flows.
 fn cycle(stages: &[StageSpec], by_name: &HashMap<&str, usize>, members: &[usize]) -> Option<Vec<usize>> {
     let first = *members.iter().min()?;
-    let feeds_itself = |index: usize| stages[index].inputs.iter().any(|input| by_name.get(input.stage.as_str()) == Some(&index));
+    let feeds_itself =
+        |index: usize| stages[index].inputs.iter().any(|input| by_name.get(input.stage.as_str()) == Some(&index));
     if members.len() == 1 {
         return feeds_itself(first).then(|| vec![first, first]);
     }

@@ -26,7 +26,8 @@ pub fn workflow_schema(registry: &Registry) -> Value {
                 },
             },
         });
-        let needs_with = descriptor.params.get("required").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        let needs_with =
+            descriptor.params.get("required").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
         let needs: Vec<&str> = [("with", needs_with), ("inputs", !required.is_empty())]
             .into_iter()
             .filter_map(|(name, needed)| needed.then_some(name))
@@ -112,9 +113,11 @@ fn or_reference(schema: &Value, root: bool) -> Value {
     let mut out = Map::new();
     for (key, value) in object {
         let value = match (key.as_str(), value) {
-            ("properties", Value::Object(properties)) => {
-                properties.iter().map(|(name, schema)| (name.clone(), or_reference(schema, false))).collect::<Map<_, _>>().into()
-            }
+            ("properties", Value::Object(properties)) => properties
+                .iter()
+                .map(|(name, schema)| (name.clone(), or_reference(schema, false)))
+                .collect::<Map<_, _>>()
+                .into(),
             ("items" | "additionalProperties", Value::Object(_)) => or_reference(value, false),
             _ => value.clone(),
         };

@@ -108,9 +108,11 @@ impl Workflow {
         let name = match root.get("workflow") {
             Some(node) => text(node, "the name of the workflow", &mut diagnostics).unwrap_or_default(),
             None => {
-                diagnostics.push(
-                    Diagnostic::new(Span { len: 1, ..root.span }, "the workflow has no name", "expected `workflow: NAME`"),
-                );
+                diagnostics.push(Diagnostic::new(
+                    Span { len: 1, ..root.span },
+                    "the workflow has no name",
+                    "expected `workflow: NAME`",
+                ));
                 String::new()
             }
         };
@@ -119,7 +121,11 @@ impl Workflow {
         let stages = match section(&root, "stages", &mut diagnostics) {
             Some(node) if !node.entries().is_empty() => node.clone(),
             _ => {
-                if !root.entries().iter().any(|entry| entry.key == "stages" && !matches!(entry.value.value, Value::Null | Value::Map(_))) {
+                if !root
+                    .entries()
+                    .iter()
+                    .any(|entry| entry.key == "stages" && !matches!(entry.value.value, Value::Null | Value::Map(_)))
+                {
                     let (span, label) = match root.key_span("stages") {
                         Some(span) => (span, "expected `NAME: { uses: STAGE_TYPE }` under it"),
                         None => (Span { len: 1, ..root.span }, "expected `stages:`"),
@@ -207,15 +213,23 @@ impl Workflow {
         let span = Span { source, start: 0, len: path.len() };
         match parts.as_slice() {
             ["params", name] => {
-                let entry = Entry { key: (*name).to_owned(), key_span: Span { start: 7, len: name.len(), ..span }, value: node };
+                let entry = Entry {
+                    key: (*name).to_owned(),
+                    key_span: Span { start: 7, len: name.len(), ..span },
+                    value: node,
+                };
                 declared(std::slice::from_ref(&entry), &self.params, &mut diagnostics);
                 merge_params(&mut self.params, std::slice::from_ref(&entry));
             }
             ["stages", stage, "with", rest @ ..] if (1..=64).contains(&rest.len()) => {
                 if self.stages.get(stage).is_none() {
                     diagnostics.push(
-                        Diagnostic::new(Span { start: 7, len: stage.len(), ..span }, format!("there is no stage `{stage}`"), "not a stage of this workflow")
-                            .suggest(stage, self.stages.entries().iter().map(|entry| entry.key.as_str())),
+                        Diagnostic::new(
+                            Span { start: 7, len: stage.len(), ..span },
+                            format!("there is no stage `{stage}`"),
+                            "not a stage of this workflow",
+                        )
+                        .suggest(stage, self.stages.entries().iter().map(|entry| entry.key.as_str())),
                     );
                 } else {
                     let change = parts[1..].iter().rev().fold(node, |value, key| Node {
@@ -227,8 +241,20 @@ impl Workflow {
                 }
             }
             _ => diagnostics.push(
-                Diagnostic::new(span, format!("`{path}` cannot be set"), "expected `params.NAME` or `stages.NAME.with.PARAMETER`")
-                    .suggest(path, self.params.iter().map(|entry| format!("params.{}", entry.key)).collect::<Vec<_>>().iter().map(String::as_str)),
+                Diagnostic::new(
+                    span,
+                    format!("`{path}` cannot be set"),
+                    "expected `params.NAME` or `stages.NAME.with.PARAMETER`",
+                )
+                .suggest(
+                    path,
+                    self.params
+                        .iter()
+                        .map(|entry| format!("params.{}", entry.key))
+                        .collect::<Vec<_>>()
+                        .iter()
+                        .map(String::as_str),
+                ),
             ),
         }
         if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
@@ -260,9 +286,10 @@ impl Workflow {
             let node = interpolate(&entry.value, &params, diagnostics);
             specs.extend(StageSpec::parse(entry, &node, diagnostics));
         }
-        let compare = self.compare.as_ref().and_then(|node| {
-            compare::parse(&interpolate(node, &params, diagnostics), diagnostics)
-        });
+        let compare = self
+            .compare
+            .as_ref()
+            .and_then(|node| compare::parse(&interpolate(node, &params, diagnostics), diagnostics));
         VariantParts { params, stages: specs, compare }
     }
 }
@@ -302,7 +329,8 @@ impl VariantSpec {
 fn override_stages(stages: &Node, changes: &Node, registry: &Registry, diagnostics: &mut Diagnostics) -> Node {
     let mut under = stages.clone();
     let known: HashSet<&str> = stages.entries().iter().map(|entry| entry.key.as_str()).collect();
-    let by_name: HashMap<&str, &Node> = changes.entries().iter().map(|change| (change.key.as_str(), &change.value)).collect();
+    let by_name: HashMap<&str, &Node> =
+        changes.entries().iter().map(|change| (change.key.as_str(), &change.value)).collect();
     if let Value::Map(entries) = &mut under.value {
         for entry in entries.iter_mut() {
             let new_type = by_name.get(entry.key.as_str()).and_then(|change| change.get("uses")).and_then(Node::as_str);
@@ -311,18 +339,24 @@ fn override_stages(stages: &Node, changes: &Node, registry: &Registry, diagnosti
                 && let Some(stage_type) = registry.get(new_type)
             {
                 let descriptor = stage_type.descriptor();
-                let has_param = |name: &str| descriptor.params.get("properties").is_some_and(|all| all.get(name).is_some());
+                let has_param =
+                    |name: &str| descriptor.params.get("properties").is_some_and(|all| all.get(name).is_some());
                 let has_port = |name: &str| descriptor.inputs().any(|port| port.name == name);
                 keep(&mut entry.value, "with", has_param);
                 keep(&mut entry.value, "inputs", has_port);
             }
         }
     }
+    let mut sound = Vec::with_capacity(changes.entries().len());
     for change in changes.entries() {
         let known = known.contains(change.key.as_str());
         if !known && change.value.value == Value::Null {
             diagnostics.push_near(
-                Diagnostic::new(change.key_span, format!("there is no stage `{}` to remove", change.key), "not a stage of this workflow"),
+                Diagnostic::new(
+                    change.key_span,
+                    format!("there is no stage `{}` to remove", change.key),
+                    "not a stage of this workflow",
+                ),
                 &change.key,
                 stages.entries().iter().map(|entry| entry.key.as_str()),
             );
@@ -336,9 +370,11 @@ fn override_stages(stages: &Node, changes: &Node, registry: &Registry, diagnosti
                 &change.key,
                 stages.entries().iter().map(|entry| entry.key.as_str()),
             );
+        } else {
+            sound.push(change.clone());
         }
     }
-    overlay(&under, changes)
+    overlay(&under, &Node { value: Value::Map(sound), ..*changes })
 }
 
 fn keep(stage: &mut Node, section: &str, wanted: impl Fn(&str) -> bool) {
@@ -386,7 +422,10 @@ impl StageSpec {
             inputs_span: node.key_span("inputs").unwrap_or(entry.key_span),
             with,
             description: node.get("description").and_then(|node| text(node, "a description", diagnostics)),
-            retries: node.get("retries").and_then(|node| small_integer(node, "retries", 0, 100, diagnostics)).unwrap_or(0),
+            retries: node
+                .get("retries")
+                .and_then(|node| small_integer(node, "retries", 0, 100, diagnostics))
+                .unwrap_or(0),
             timeout: node.get("timeout").and_then(|node| timeout(node, diagnostics)),
             resources: resources(node, diagnostics),
             when: node.get("when").is_none_or(|node| condition(node, diagnostics)),
@@ -451,7 +490,11 @@ pub(crate) fn text(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Op
         Value::Int(value) => Some(value.to_string()),
         _ if reported(node, diagnostics) => None,
         _ => {
-            diagnostics.push(Diagnostic::new(node.span, format!("{what} cannot be {}", node.describe()), "expected text"));
+            diagnostics.push(Diagnostic::new(
+                node.span,
+                format!("{what} cannot be {}", node.describe()),
+                "expected text",
+            ));
             None
         }
     }
@@ -537,7 +580,9 @@ fn condition(node: &Node, diagnostics: &mut Diagnostics) -> bool {
 
 fn check_name(name: &str, span: Span, what: &str, diagnostics: &mut Diagnostics) {
     let valid = name.chars().next().is_some_and(|first| first.is_alphanumeric() || first == '_')
-        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-') || (what == "variant" && matches!(c, '=' | '.' | ',')));
+        && name.chars().all(|c| {
+            c.is_alphanumeric() || matches!(c, '_' | '-') || (what == "variant" && matches!(c, '=' | '.' | ','))
+        });
     if !valid {
         diagnostics.push(Diagnostic::new(
             span,
@@ -590,7 +635,12 @@ fn shift(node: &mut Node, by: usize) {
 impl Params<'_> {
     /// The parameters as one JSON object.
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        self.iter().map(|(name, node)| (name.to_owned(), node.to_json())).collect::<BTreeMap<_, _>>().into_iter().collect::<serde_json::Map<_, _>>().into()
+        self.iter()
+            .map(|(name, node)| (name.to_owned(), node.to_json()))
+            .collect::<BTreeMap<_, _>>()
+            .into_iter()
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 }
 

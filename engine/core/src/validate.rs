@@ -67,7 +67,8 @@ fn report(
             );
             let doc = schema.pointer(&format!("/properties/{property}/description")).and_then(Json::as_str);
             diagnostics.push(match doc.filter(|_| path.is_empty()) {
-                Some(doc) => missing.with_help(format!("`{property}`: {}", doc.split("\n\n").next().unwrap_or(doc).replace('\n', " "))),
+                Some(doc) => missing
+                    .with_help(format!("`{property}`: {}", doc.split("\n\n").next().unwrap_or(doc).replace('\n', " "))),
                 None => missing,
             });
         }
@@ -104,7 +105,8 @@ fn report(
             diagnostics.push(at(format!("`{name}` needs at least {limit} entries"), "too few".to_owned()));
         }
         ValidationErrorKind::UniqueItems => {
-            diagnostics.push(at(format!("`{name}` holds the same entry twice"), "expected distinct entries".to_owned()));
+            diagnostics
+                .push(at(format!("`{name}` holds the same entry twice"), "expected distinct entries".to_owned()));
         }
         ValidationErrorKind::MaxItems { limit } | ValidationErrorKind::MaxProperties { limit } => {
             diagnostics.push(at(format!("`{name}` takes at most {limit} entries"), "too many".to_owned()));
@@ -113,13 +115,23 @@ fn report(
             diagnostics.push(at(format!("`{name}` is too long"), format!("expected at most {limit} characters")));
         }
         ValidationErrorKind::Pattern { pattern } => {
-            diagnostics.push(at(format!("`{name}` is not of the right form"), format!("expected a text that matches `{pattern}`")));
+            diagnostics.push(at(
+                format!("`{name}` is not of the right form"),
+                format!("expected a text that matches `{pattern}`"),
+            ));
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }
             if let Some(errors) = nearest_branch(context, path) =>
         {
             for error in errors {
-                report(spec, schema, error.kind(), error.instance_path().as_str(), error.schema_path().as_str(), diagnostics);
+                report(
+                    spec,
+                    schema,
+                    error.kind(),
+                    error.instance_path().as_str(),
+                    error.schema_path().as_str(),
+                    diagnostics,
+                );
             }
         }
         ValidationErrorKind::Enum { .. }
@@ -129,7 +141,8 @@ fn report(
         | ValidationErrorKind::OneOfMultipleValid { .. } => {
             diagnostics.push(choice(node, &name, schema, schema_path));
         }
-        other => diagnostics.push(at(format!("`{name}` is not what `{}` takes", spec.uses), format!("violates `{}`", other.keyword()))),
+        other => diagnostics
+            .push(at(format!("`{name}` is not what `{}` takes", spec.uses), format!("violates `{}`", other.keyword()))),
     }
 }
 
@@ -162,7 +175,8 @@ fn choice(node: &Node, name: &str, schema: &Json, schema_path: &str) -> Diagnost
         Json::String(text) => text,
         other => other.to_string(),
     };
-    let written: String = if written.chars().count() > 40 { written.chars().take(40).chain(['…']).collect() } else { written };
+    let written: String =
+        if written.chars().count() > 40 { written.chars().take(40).chain(['…']).collect() } else { written };
     types.dedup();
     if values.is_empty() && types.is_empty() {
         Diagnostic::new(node.span, format!("`{name}` cannot be `{written}`"), "none of the values allowed")
@@ -196,7 +210,9 @@ fn collect_choices(schema: &Json, values: &mut Vec<String>, types: &mut Vec<Stri
         Json::Object(object) => {
             if let Some(value) = object.get("const") {
                 values.push(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-            } else if let Some(list) = object.get("enum").or_else(|| object.get("oneOf")).or_else(|| object.get("anyOf")) {
+            } else if let Some(list) =
+                object.get("enum").or_else(|| object.get("oneOf")).or_else(|| object.get("anyOf"))
+            {
                 collect_choices(list, values, types);
             } else {
                 match object.get("type") {

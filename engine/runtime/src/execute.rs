@@ -44,11 +44,9 @@ impl Job {
         let started = Instant::now();
         match self.attempt(started) {
             Ok(executed) => executed,
-            Err(error) => Executed::Failed {
-                error,
-                seconds: started.elapsed().as_secs_f64(),
-                warnings: self.monitor.warnings(),
-            },
+            Err(error) => {
+                Executed::Failed { error, seconds: started.elapsed().as_secs_f64(), warnings: self.monitor.warnings() }
+            }
         }
     }
 
@@ -120,8 +118,11 @@ impl Job {
                     .or_else(|| panic.downcast_ref::<String>().cloned())
                     .unwrap_or_default();
                 let line = message.lines().next().unwrap_or_default();
-                return Err(StageError::bug(format!("the stage type `{}` panicked: {line}", self.node.stage_type.name()))
-                    .with_help("this is a bug in the stage type: please report it with the workflow"));
+                return Err(StageError::bug(format!(
+                    "the stage type `{}` panicked: {line}",
+                    self.node.stage_type.name()
+                ))
+                .with_help("this is a bug in the stage type: please report it with the workflow"));
             }
         }
         let outputs = context.into_outputs();
@@ -160,7 +161,11 @@ impl Job {
         Ok(())
     }
 
-    fn run_again(&self, inputs: BTreeMap<String, Artifact>, first: &BTreeMap<String, Output>) -> Result<(), StageError> {
+    fn run_again(
+        &self,
+        inputs: BTreeMap<String, Artifact>,
+        first: &BTreeMap<String, Output>,
+    ) -> Result<(), StageError> {
         for (port, artifact) in self.run_stage(inputs)? {
             let again = self.store.put(&artifact).map_err(store_error)?;
             if first.get(&port).map(|output| output.digest) != Some(again.digest) {

@@ -177,7 +177,14 @@ impl RunOutcome {
     }
 }
 
-fn stage_record(stage: &str, variant: &str, id: NodeId, plan: &Plan, outcome: &NodeOutcome, first: bool) -> StageRecord {
+fn stage_record(
+    stage: &str,
+    variant: &str,
+    id: NodeId,
+    plan: &Plan,
+    outcome: &NodeOutcome,
+    first: bool,
+) -> StageRecord {
     let done = matches!(outcome.status, NodeStatus::Executed | NodeStatus::Cached);
     StageRecord {
         stage: stage.to_owned(),

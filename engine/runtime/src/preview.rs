@@ -134,7 +134,8 @@ fn node(
         (_, Some(_)) => "something changed since the last run".to_owned(),
         (_, None) => "it was not part of the last run".to_owned(),
     };
-    let reason = if status == PreviewStatus::Miss && before.is_empty() && last.is_none() && reason.starts_with("it was") {
+    let reason = if status == PreviewStatus::Miss && before.is_empty() && last.is_none() && reason.starts_with("it was")
+    {
         "it has not been executed yet".to_owned()
     } else {
         reason

@@ -210,7 +210,9 @@ impl Driver<'_> {
             self.wait_elsewhere(id);
             return Ok(());
         }
-        match self.store.lookup(key)? {
+        let found = self.store.lookup(key)?;
+        tracing::debug!(stage = self.plan.nodes[id].stage, %key, hit = matches!(found, Lookup::Hit(_)), "looked up");
+        match found {
             Lookup::Hit(manifest) => {
                 let status = if self.mine.get(&key).is_some_and(|&other| other != id) {
                     NodeStatus::Shared
@@ -224,6 +226,7 @@ impl Driver<'_> {
                 Ok(())
             }
             Lookup::Damaged { what } => {
+                tracing::warn!(what, "damaged in the store");
                 (self.observe)(&RunEvent::Damaged(&what));
                 self.journal("damaged", id, Some(key), json!({ "what": what }))?;
                 self.schedule.queue(id);
@@ -244,7 +247,10 @@ impl Driver<'_> {
             .iter()
             .map(|input| {
                 self.values.slot(input.node, &input.from).map(|slot| slot.digest()).ok_or_else(|| {
-                    StoreError::Bug(format!("`{}` is done without its output `{}`", self.plan.nodes[input.node].stage, input.from))
+                    StoreError::Bug(format!(
+                        "`{}` is done without its output `{}`",
+                        self.plan.nodes[input.node].stage, input.from
+                    ))
                 })
             })
             .collect()
@@ -269,6 +275,7 @@ impl Driver<'_> {
         let monitor = Arc::new(Monitor::default());
         self.monitors.insert(id, Arc::clone(&monitor));
         self.mine.insert(key, id);
+        tracing::info!(stage = node.stage, uses = node.stage_type.name(), %key, "executes");
         (self.observe)(&RunEvent::Started(id));
         let job = Job {
             node: node.clone(),
@@ -333,6 +340,7 @@ impl Driver<'_> {
                 Ok(())
             }
             Executed::Damaged { producer, what } => {
+                let what = format!("output of `{}`: {what}", self.plan.nodes[producer].stage);
                 (self.observe)(&RunEvent::Damaged(&what));
                 self.journal("damaged", producer, None, json!({ "what": what }))?;
                 self.mine.remove(&key);

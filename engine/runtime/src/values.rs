@@ -55,7 +55,12 @@ impl Values {
     }
 
     /// The outputs of a node are there; `artifacts` are those in memory.
-    pub(crate) fn set(&mut self, id: NodeId, outputs: &BTreeMap<String, Output>, mut artifacts: BTreeMap<String, Artifact>) {
+    pub(crate) fn set(
+        &mut self,
+        id: NodeId,
+        outputs: &BTreeMap<String, Output>,
+        mut artifacts: BTreeMap<String, Artifact>,
+    ) {
         let keep = self.readers[id] > 0;
         self.slots[id] = outputs
             .iter()

@@ -345,7 +345,13 @@ fn info(row: &Row) -> rusqlite::Result<(RunInfo, bool)> {
         Some("interrupted") => Some(RunStatus::Interrupted),
         Some(other) => return Err(db::unreadable(6, format!("unknown status of a run `{other}`"))),
     };
-    let run = RunInfo { id: row.get(0)?, start, finished: row.get(5)?, status: status.unwrap_or(RunStatus::Killed), same_as: row.get(7)? };
+    let run = RunInfo {
+        id: row.get(0)?,
+        start,
+        finished: row.get(5)?,
+        status: status.unwrap_or(RunStatus::Killed),
+        same_as: row.get(7)?,
+    };
     Ok((run, status.is_some()))
 }
 

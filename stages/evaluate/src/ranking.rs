@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use stagewright_contract::{Digest, Goal, Kind, Metrics, ParamError, Port, Stage, StageContext, StageError};
 use stagewright_frame::{Ids, numbers, polars_error, to_frame, to_table};
 
-
 /// Measure lists of recommendations against what users really bought.
 ///
 /// The list of a user is ordered by `rank`, ascending, or without such a column by `score`, descending; rows without

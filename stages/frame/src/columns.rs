@@ -19,16 +19,13 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
 /// When the table has no such column: names the nearest one, or all of them.
 pub fn column<'a>(frame: &'a DataFrame, name: &str) -> Result<&'a Column, StageError> {
     let names = || frame.columns().iter().map(|column| column.name().as_str());
-    names()
-        .position(|candidate| candidate == name)
-        .map(|index| &frame.columns()[index])
-        .ok_or_else(|| {
-            let error = StageError::data(format!("there is no column `{name}`"));
-            match nearest(name, names()) {
-                Some(near) => error.with_help(format!("did you mean `{near}`?")),
-                None => error.with_help(format!("the columns are: {}", names().collect::<Vec<_>>().join(", "))),
-            }
-        })
+    names().position(|candidate| candidate == name).map(|index| &frame.columns()[index]).ok_or_else(|| {
+        let error = StageError::data(format!("there is no column `{name}`"));
+        match nearest(name, names()) {
+            Some(near) => error.with_help(format!("did you mean `{near}`?")),
+            None => error.with_help(format!("the columns are: {}", names().collect::<Vec<_>>().join(", "))),
+        }
+    })
 }
 
 /// Checks that all these columns are there.
@@ -45,19 +42,16 @@ pub fn require<'a>(frame: &DataFrame, names: impl IntoIterator<Item = &'a str>) 
 /// When there is no such column or it does not hold numbers.
 pub fn numbers(frame: &DataFrame, name: &str) -> Result<Vec<Option<f64>>, StageError> {
     let column = column(frame, name)?;
-    if !column.dtype().is_primitive_numeric() && column.dtype() != &DataType::Boolean && column.dtype() != &DataType::Null
+    if !column.dtype().is_primitive_numeric()
+        && column.dtype() != &DataType::Boolean
+        && column.dtype() != &DataType::Null
     {
-        return Err(StageError::data(format!(
-            "column `{name}` is {}, a number is needed",
-            column.dtype()
-        ))
-        .with_help("cast it with `clean.cast`, or name another column"));
+        return Err(StageError::data(format!("column `{name}` is {}, a number is needed", column.dtype()))
+            .with_help("cast it with `clean.cast`, or name another column"));
     }
     let column = column
         .cast(&DataType::Float64)
         .map_err(|error| polars_error(&format!("reading column `{name}` as numbers"), &error))?;
-    let values = column
-        .f64()
-        .map_err(|error| polars_error(&format!("reading column `{name}` as numbers"), &error))?;
+    let values = column.f64().map_err(|error| polars_error(&format!("reading column `{name}` as numbers"), &error))?;
     Ok(values.iter().map(|value| value.filter(|value| !value.is_nan())).collect())
 }

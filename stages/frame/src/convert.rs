@@ -59,9 +59,9 @@ fn to_column(column: Column) -> Result<TableColumn, StageError> {
         _ => None,
     };
     let column = match target {
-        Some(dtype) => column
-            .cast(&dtype)
-            .map_err(|error| polars_error(&format!("storing column `{name}`"), &error))?,
+        Some(dtype) => {
+            column.cast(&dtype).map_err(|error| polars_error(&format!("storing column `{name}`"), &error))?
+        }
         None => column,
     };
     let series = column.take_materialized_series();

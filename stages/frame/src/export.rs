@@ -31,10 +31,9 @@ pub fn write(table: &Table, format: Format, writer: &mut impl Write) -> Result<(
     let written = match format {
         Format::Csv => CsvWriter::new(writer).include_header(true).finish(&mut frame),
         Format::Json => JsonWriter::new(writer).with_json_format(JsonFormat::Json).finish(&mut frame),
-        Format::Parquet => ParquetWriter::new(writer)
-            .with_compression(ParquetCompression::Zstd(None))
-            .finish(&mut frame)
-            .map(drop),
+        Format::Parquet => {
+            ParquetWriter::new(writer).with_compression(ParquetCompression::Zstd(None)).finish(&mut frame).map(drop)
+        }
     };
     written.map_err(|error| polars_error("writing the table", &error))
 }

@@ -1,5 +1,7 @@
 //! For the tests of stage crates: tables from data frames, and the conformance suite that every stage type passes.
 
+#![allow(clippy::panic, reason = "what does not conform fails the test")]
+
 use polars::prelude::{AnyValue, Column, DataFrame, DataType, IntoColumn, NamedFrom, Series};
 use serde_json::Value;
 use stagewright_contract::testkit::Trial;
@@ -65,7 +67,10 @@ pub fn conformance<S: Stage>(params: &Value, inputs: &[(&str, DataFrame)]) {
         panic!("{}: the example itself fails: {error}", S::TYPE);
     }
     for (what, change) in HOSTILE {
-        let _ = run(&format!("{what} in all inputs"), &inputs.iter().map(|(port, f)| (*port, change(f))).collect::<Vec<_>>());
+        let _ = run(
+            &format!("{what} in all inputs"),
+            &inputs.iter().map(|(port, f)| (*port, change(f))).collect::<Vec<_>>(),
+        );
         for (changed, (name, _)) in inputs.iter().enumerate() {
             let inputs: Vec<_> = inputs
                 .iter()
@@ -162,7 +167,8 @@ const HOSTILE: &[(&str, Change)] = &[
 ];
 
 fn each(frame: &DataFrame, change: impl Fn(&Column) -> Column) -> DataFrame {
-    DataFrame::new(frame.height(), frame.columns().iter().map(change).collect()).unwrap_or_else(|error| panic!("{error}"))
+    DataFrame::new(frame.height(), frame.columns().iter().map(change).collect())
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn fill(column: &Column, value: AnyValue<'_>) -> Column {

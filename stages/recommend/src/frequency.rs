@@ -16,8 +16,8 @@ use crate::popular::ranking;
 /// personal part of TIFU-KNN (Hu, He, Gao and Zhang 2020, "Modeling Personalized Item Frequency Information for
 /// Next-basket Recommendation", SIGIR), which is hard to beat where people rebuy; with `decay: 1` it is the plain count
 /// of orders ("personal top frequency"). Scores lie above 0, up to the number of orders. A list that is shorter than
-/// `n` is filled with what most people buy; the score of such a product is its number of buyers / (number of users + 1)
-/// - 1, which is negative and so below every personal score. Rows without a user, product, order or time are left out,
+/// `n` is filled with what most people buy; the score of such a product is one less than its number of buyers / (number of
+/// users + 1), which is negative and so below every personal score. Rows without a user, product, order or time are left out,
 /// with a warning.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

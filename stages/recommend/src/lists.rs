@@ -4,7 +4,6 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 use stagewright_contract::{Kind, ParamError, Port, StageContext, StageError, Table};
 use stagewright_frame::{Ids, polars_error, to_frame, to_table};
 
-
 /// A product's code and its score.
 pub(crate) type Scored = (u32, f64);
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::space::TestSpace;
+use crate::space::{TestSpace, next_second};
 
 #[test]
 fn init_writes_a_workflow_that_runs() {
@@ -21,6 +21,12 @@ fn run_says_what_became_of_each_stage() {
     check!("run_second", space.run("run --jobs 1"));
     check!("run_variant", space.run("run --jobs 1 --variant three"));
     check!("run_json", space.run("run --jobs 1 --json"));
+}
+
+#[test]
+fn the_stages_are_deterministic() {
+    let summary = TestSpace::shop().summary("--check-determinism");
+    assert_eq!(summary.executed().len(), 6);
 }
 
 #[test]
@@ -143,6 +149,7 @@ fn the_store_is_looked_after() {
     space.run("run --jobs 1");
     check!("store_usage", space.run("store usage"));
     check!("store_verify", space.run("store verify"));
+    next_second();
     space.run("run --set params.k=4 --jobs 1");
     check!("store_gc_dry_run", space.run("store gc --keep-runs 1 --dry-run"));
     check!("store_gc", space.run("store gc --keep-runs 1"));

@@ -73,7 +73,8 @@ fn lists_of_references() {
 #[test]
 fn a_chain_of_references() {
     let chain: String = (0..20_000).map(|link| format!("  a{link}: ${{params.a{}}}\n", link + 1)).collect();
-    let text = format!("workflow: chain\nparams:\n{chain}  a20000: 1\nstages: {{ people: {{ uses: ingest.synthetic }} }}\n");
+    let text =
+        format!("workflow: chain\nparams:\n{chain}  a20000: 1\nstages: {{ people: {{ uses: ingest.synthetic }} }}\n");
     let space = TestSpace::with(&text);
     let output = validate(&space);
     assert_eq!(output.code, Some(2));
@@ -162,7 +163,11 @@ fn a_hundred_thousand_mistakes() {
     let space = TestSpace::with(&format!("workflow: many\nstages:\n{stages}"));
     let output = space.run("validate");
     assert_eq!(output.code, Some(2));
-    assert!(output.stderr.ends_with("and 99950 more\n100000 mistakes found, nothing was executed\n"), "{}", output.stderr.len());
+    assert!(
+        output.stderr.ends_with("and 99950 more\n100000 mistakes found, nothing was executed\n"),
+        "{}",
+        output.stderr.len()
+    );
 }
 
 #[test]

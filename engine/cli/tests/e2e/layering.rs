@@ -41,8 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What a crate of stage types may use: neither the engine nor another crate of stage types.
-const STAGE: &[&str] =
-    &["stagewright-contract", "stagewright-frame", "stagewright-unify", "stagewright-code-digest"];
+const STAGE: &[&str] = &["stagewright-contract", "stagewright-frame", "stagewright-unify", "stagewright-code-digest"];
 
 fn packages() -> Vec<Package> {
     MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().unwrap().packages
@@ -81,8 +80,7 @@ fn only_stages_know_polars() {
         let in_stages = package.manifest_path.components().any(|part| part.as_str() == "stages");
         for used in dependencies(&package) {
             // The contract's tables are Arrow arrays: that crate is polars' own, without its engine.
-            let allowed = in_stages
-                || (package.name == "stagewright-contract" && used == "polars-arrow");
+            let allowed = in_stages || (package.name == "stagewright-contract" && used == "polars-arrow");
             assert!(!used.starts_with("polars") || allowed, "{} must not depend on {used}", package.name);
         }
     }

@@ -5,14 +5,14 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A small shop: a source, a filter, and two variants that share both.
-pub const SHOP: &str = "\
+pub(crate) const SHOP: &str = "\
 workflow: shop
 params: { data: data, min_age: 18, k: 2, seed: 7 }
 stages:
@@ -38,7 +38,7 @@ compare:
 ";
 
 /// The people of the shop; the last is no adult.
-pub const PEOPLE: &str = "\
+pub(crate) const PEOPLE: &str = "\
 id,name,age,spent
 1,Ada,36,120.5
 2,Ben,21,10
@@ -50,54 +50,54 @@ id,name,age,spent
 ";
 
 /// A temporary folder.
-pub struct TestSpace {
+pub(crate) struct TestSpace {
     folder: TempDir,
 }
 
 impl TestSpace {
     /// An empty folder.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// A folder with this `workflow.yaml`.
-    pub fn with(workflow: &str) -> Self {
+    pub(crate) fn with(workflow: &str) -> Self {
         let space = Self::new();
         space.write("workflow.yaml", workflow);
         space
     }
 
     /// A folder with the small shop.
-    pub fn shop() -> Self {
+    pub(crate) fn shop() -> Self {
         let space = Self::with(SHOP);
         space.write("data/people.csv", PEOPLE);
         space
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file, and the folders it lies in.
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// Replaces a text that stands once in a file.
-    pub fn replace(&self, name: &str, from: &str, to: &str) {
+    pub(crate) fn replace(&self, name: &str, from: &str, to: &str) {
         let text = self.read(name);
         assert_eq!(text.matches(from).count(), 1, "`{from}` in {name}");
         self.write(name, text.replace(from, to));
     }
 
     /// The binary, to be run in the folder with nothing of this machine's environment that it looks at.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stagewright"));
         command.args(args).stdin(Stdio::null());
         self.prepare(&mut command);
@@ -105,7 +105,7 @@ impl TestSpace {
     }
 
     /// Makes another program run in the folder as [`TestSpace::command`] does.
-    pub fn prepare(&self, command: &mut Command) {
+    pub(crate) fn prepare(&self, command: &mut Command) {
         command.current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STAGEWRIGHT") {
@@ -116,35 +116,35 @@ impl TestSpace {
     }
 
     /// Runs the binary; the arguments are separated by spaces.
-    pub fn run(&self, args: &str) -> Output {
+    pub(crate) fn run(&self, args: &str) -> Output {
         self.run_args(&args.split_whitespace().collect::<Vec<_>>())
     }
 
     /// Runs the binary with arguments that may hold spaces.
-    pub fn run_args(&self, args: &[&str]) -> Output {
+    pub(crate) fn run_args(&self, args: &[&str]) -> Output {
         Output::of(&mut self.command(args), self.folder.path())
     }
 
     /// Runs the binary, expects it to succeed and parses what it prints.
-    pub fn json(&self, args: &str) -> Value {
+    pub(crate) fn json(&self, args: &str) -> Value {
         let output = self.run(args);
         assert_eq!(output.code, Some(0), "{output}");
         serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output}"))
     }
 
     /// Runs the workflow and says what became of its stages; it must succeed.
-    pub fn summary(&self, args: &str) -> Summary {
+    pub(crate) fn summary(&self, args: &str) -> Summary {
         Summary::of(&self.json(&format!("run --json {args}")))
     }
 
     /// Starts the binary in the background.
-    pub fn spawn(&self, args: &str) -> Child {
+    pub(crate) fn spawn(&self, args: &str) -> Child {
         let args: Vec<&str> = args.split_whitespace().collect();
         self.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// The files of all blobs in the store.
-    pub fn blobs(&self) -> Vec<PathBuf> {
+    pub(crate) fn blobs(&self) -> Vec<PathBuf> {
         let mut found: Vec<PathBuf> = fs::read_dir(self.path(".stagewright/blobs"))
             .unwrap()
             .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
@@ -155,19 +155,19 @@ impl TestSpace {
     }
 
     /// The index of the store.
-    pub fn index(&self) -> Connection {
+    pub(crate) fn index(&self) -> Connection {
         Connection::open_with_flags(self.path(".stagewright/store.db"), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
     }
 
     /// How often the journal says that each stage key was executed, over all runs.
-    pub fn executions(&self) -> BTreeMap<Vec<u8>, u32> {
+    pub(crate) fn executions(&self) -> BTreeMap<Vec<u8>, u32> {
         let index = self.index();
         let mut query = index.prepare("SELECT key, count(*) FROM events WHERE kind = 'executed' GROUP BY key").unwrap();
         query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
     }
 
     /// The store holds what its index says.
-    pub fn assert_sound(&self) {
+    pub(crate) fn assert_sound(&self) {
         let report = self.json("store verify --json");
         assert_eq!(report["damaged"], serde_json::json!([]));
         assert_eq!(report["index"], serde_json::json!([]));
@@ -175,21 +175,21 @@ impl TestSpace {
 }
 
 /// What a command said and how it ended.
-pub struct Output {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: Option<i32>,
+pub(crate) struct Output {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
 }
 
 impl Output {
     /// Runs a command to its end.
-    pub fn of(command: &mut Command, folder: &Path) -> Self {
+    pub(crate) fn of(command: &mut Command, folder: &Path) -> Self {
         let output = command.output().unwrap();
         Self::new(&output, folder)
     }
 
     /// Waits for a command that was started.
-    pub fn wait(child: Child, folder: &Path) -> Self {
+    pub(crate) fn wait(child: Child, folder: &Path) -> Self {
         Self::new(&child.wait_with_output().unwrap(), folder)
     }
 
@@ -213,17 +213,17 @@ impl fmt::Display for Output {
 }
 
 /// What `run --json` says.
-pub struct Summary {
+pub(crate) struct Summary {
     json: Value,
 }
 
 impl Summary {
-    pub fn of(json: &Value) -> Self {
+    pub(crate) fn of(json: &Value) -> Self {
         Self { json: json.clone() }
     }
 
     /// The stages of a status, as `stage` or `variant/stage`, sorted.
-    pub fn with_status(&self, status: &str) -> Vec<String> {
+    pub(crate) fn with_status(&self, status: &str) -> Vec<String> {
         let mut found: Vec<String> = self
             .stages()
             .filter(|stage| stage["status"] == status)
@@ -237,12 +237,12 @@ impl Summary {
     }
 
     /// The stages that executed.
-    pub fn executed(&self) -> Vec<String> {
+    pub(crate) fn executed(&self) -> Vec<String> {
         self.with_status("executed")
     }
 
     /// The digests of all outputs of all stages.
-    pub fn digests(&self) -> BTreeMap<String, String> {
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
         self.stages()
             .flat_map(|stage| {
                 let name = format!("{}/{}", stage["variant"].as_str().unwrap(), stage["stage"].as_str().unwrap());
@@ -253,39 +253,36 @@ impl Summary {
             .collect()
     }
 
-    pub fn status(&self) -> &str {
-        self.json["status"].as_str().unwrap()
-    }
-
     fn stages(&self) -> impl Iterator<Item = &Value> {
         self.json["stages"].as_array().unwrap().iter()
     }
 }
 
-/// Waits until something holds; fails after a minute.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(2));
+/// Waits for the clock to show another second: runs of one second have no order.
+pub(crate) fn next_second() {
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = second();
+    while second() == now {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
 /// Sends a signal to a process that we started.
-pub fn signal(name: &str, child: &Child) {
+pub(crate) fn signal(name: &str, child: &Child) {
     let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }
 
 /// What differs from run to run, and what to show instead.
-pub fn filters() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
     vec![
         (r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "[run]"),
         (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "[when]"),
         (r"\b[0-9a-f]{64}\b", "[digest]"),
         (r"\b[0-9a-f]{12}\b", "[short digest]"),
-        (r" *\b\d+(\.\d+)? (ms|s|min)\b", " [time]"),
-        (r" *\b\d+(\.\d+)? (B|kB|MB)\b", " [size]"),
+        (r" *(< )?\b\d+(\.\d+)? (ms|s|min)\b", " [time]"),
+        (r"( *)\b\d+(\.\d+)? (B|kB|MB)\b", " [size]"),
+        (r"\( \[size\]", "([size]"),
         (r#""(seconds|started|finished|at)":[0-9.e-]+"#, r#""$1":"[time]""#),
         // The widths of the columns follow from the above.
         (r"(?m)^─+(  ─+)+$", "────"),

@@ -59,15 +59,7 @@ pub(super) fn decode(bytes: Bytes) -> Result<Table, DecodeError> {
         if field.metadata.as_ref().is_some_and(|metadata| metadata.contains_key(PERSONAL)) {
             personal.insert(field.name.to_string());
         }
-        columns.push(TableColumn {
-            name: field.name.to_string(),
-            dtype: field.dtype.clone(),
-            chunks: vec![array],
-        });
+        columns.push(TableColumn { name: field.name.to_string(), dtype: field.dtype.clone(), chunks: vec![array] });
     }
-    Ok(Table {
-        columns,
-        rows,
-        personal,
-    })
+    Ok(Table { columns, rows, personal })
 }

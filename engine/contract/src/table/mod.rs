@@ -66,11 +66,7 @@ impl Table {
                 return Err(StageError::bug(format!("two columns are named `{}`", column.name)));
             }
         }
-        Ok(Self {
-            columns,
-            rows,
-            personal: BTreeSet::new(),
-        })
+        Ok(Self { columns, rows, personal: BTreeSet::new() })
     }
 
     /// The number of rows.
@@ -133,11 +129,7 @@ impl Table {
                 chunks: slice_chunks(&column.chunks, offset, rows),
             })
             .collect();
-        Self {
-            columns,
-            rows,
-            personal: self.personal.clone(),
-        }
+        Self { columns, rows, personal: self.personal.clone() }
     }
 
     /// Writes the table as an uncompressed Arrow IPC file in canonical form: one record batch, no offsets, zeros under

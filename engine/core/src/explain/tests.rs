@@ -77,5 +77,8 @@ fn sentences() {
 
 #[test]
 fn long_values_are_shortened() {
-    assert_eq!(say("with.where", None, Some(&"é".repeat(100))), format!("parameter `where` is new: {}…", "é".repeat(59)));
+    assert_eq!(
+        say("with.where", None, Some(&"é".repeat(100))),
+        format!("parameter `where` is new: {}…", "é".repeat(59))
+    );
 }

@@ -75,15 +75,21 @@ fn a_cycle_of_parameters_is_one_mistake() {
 fn unknown_names_are_underlined_exactly() {
     assert_mistakes(
         &with_where("{ country: UK, kö: 1 }", "\"é = '${params.contry}'\""),
-        &["w.yaml:5:70 «${params.contry}» there is no parameter `contry` | not declared under `params:` | did you mean `country`?"],
+        &[
+            "w.yaml:5:70 «${params.contry}» there is no parameter `contry` | not declared under `params:` | did you mean `country`?",
+        ],
     );
     assert_mistakes(
         &with_where("{ country: UK }", "'it''s ${params.contry}'"),
-        &["w.yaml:5:71 «${params.contry}» there is no parameter `contry` | not declared under `params:` | did you mean `country`?"],
+        &[
+            "w.yaml:5:71 «${params.contry}» there is no parameter `contry` | not declared under `params:` | did you mean `country`?",
+        ],
     );
     assert_mistakes(
         &with_where("{ country: UK }", "'${country}'"),
-        &["w.yaml:5:65 «${country}» `${country}` refers to nothing | expected `${params.NAME}` | did you mean `params.country`?"],
+        &[
+            "w.yaml:5:65 «${country}» `${country}` refers to nothing | expected `${params.NAME}` | did you mean `params.country`?",
+        ],
     );
     assert_mistakes(
         &with_where("{ country: UK }", "'a ${params.country'"),
@@ -95,7 +101,9 @@ fn unknown_names_are_underlined_exactly() {
 fn a_parameter_is_suggested_to_another_that_comes_before_it() {
     assert_mistakes(
         &with_where("{ a: '${params.contry}', country: UK }", "x"),
-        &["w.yaml:2:15 «${params.contry}» there is no parameter `contry` | not declared under `params:` | did you mean `country`?"],
+        &[
+            "w.yaml:2:15 «${params.contry}» there is no parameter `contry` | not declared under `params:` | did you mean `country`?",
+        ],
     );
 }
 
@@ -114,7 +122,9 @@ stages:
         country = '${params.country}'
           and age > ${params.age}
 ",
-        &["w.yaml:11:21 «${params.age}» there is no parameter `age` | not declared under `params:` | valid names: country"],
+        &[
+            "w.yaml:11:21 «${params.age}» there is no parameter `age` | not declared under `params:` | valid names: country",
+        ],
     );
 }
 
@@ -211,7 +221,8 @@ fn references_that_nest_lists_ever_deeper_do_not_exhaust_the_stack() {
 
 #[test]
 fn a_mistake_in_the_base_is_not_repeated_by_variants() {
-    let text = with_where("{ c: 'x ${params.typo}' }", "'${params.c}!'") + "variants: { v: {}, u: { params: { c: 2 } } }\n";
+    let text =
+        with_where("{ c: 'x ${params.typo}' }", "'${params.c}!'") + "variants: { v: {}, u: { params: { c: 2 } } }\n";
     assert_mistakes(
         &text,
         &["w.yaml:2:17 «${params.typo}» there is no parameter `typo` | not declared under `params:` | valid names: c"],

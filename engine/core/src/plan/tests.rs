@@ -91,19 +91,25 @@ fn resources_and_conditions_keep_variants_apart() {
 
 #[test]
 fn the_seed_concerns_stages_that_draw() {
-    let plan = plan(&format!("{}variants: {{ v: {{ params: {{ seed: 2 }} }} }}", TEXT.replace("country: UK", "country: UK, seed: 1")));
+    let plan = plan(&format!(
+        "{}variants: {{ v: {{ params: {{ seed: 2 }} }} }}",
+        TEXT.replace("country: UK", "country: UK, seed: 1")
+    ));
     assert_eq!(stages(&plan), ["base: users=0 buyers=1 groups=2 scores=3", "v: users=0 buyers=1 groups=4 scores=5"]);
     assert_eq!([plan.nodes[1].seed, plan.nodes[2].seed, plan.nodes[4].seed], [None, Some(1), Some(2)]);
     assert_mistakes(
         "workflow: w\nparams: { seed: -1 }\nstages: { t: { uses: fake.read, with: { path: a } } }\n",
-        &["w.yaml:2:17 «-1» `params.seed` is the seed of every random draw | expected an integer from 0, this is an integer"],
+        &[
+            "w.yaml:2:17 «-1» `params.seed` is the seed of every random draw | expected an integer from 0, this is an integer",
+        ],
     );
 }
 
 #[test]
 fn an_unwanted_variant_is_checked_and_not_planned() {
     let text = format!("{TEXT}variants: {{ v: {{ stages: {{ groups: {{ with: {{ k: 4 }} }} }} }} }}");
-    let only = |wanted: &str| workflow(&text).plan(&registry(), &sources(&text), &|name| name == wanted, &find).unwrap();
+    let only =
+        |wanted: &str| workflow(&text).plan(&registry(), &sources(&text), &|name| name == wanted, &find).unwrap();
     assert_eq!(stages(&only("base")), ["base: users=0 buyers=1 groups=2 scores=3"]);
     assert_eq!(stages(&only("v")), ["v: users=0 buyers=1 groups=2 scores=3"]);
     let text = format!("{TEXT}variants: {{ v: {{ stages: {{ groups: {{ with: {{ k: 1 }} }} }} }} }}");
@@ -142,7 +148,7 @@ stages:
             "w.yaml:5:42 «usrs» there is no stage `usrs` | not a stage of this workflow | did you mean `users`?",
             "w.yaml:6:25 «inputs» the input `table` of the stage `c` is not connected | expected `inputs: { table: STAGE }` | `table`: Any table.",
             "w.yaml:6:35 «tabel» `fake.tree` has no input `tabel` | unknown input | did you mean `table`?",
-            "w.yaml:7:42 «b.tabel» the stage `b` has no output `tabel` | `fake.tree` under these parameters | did you mean `table`?",
+            "w.yaml:7:42 «b.tabel» the stage `b` has no output `tabel` | not an output of `fake.tree` with these parameters | did you mean `table`?",
             "w.yaml:8:35 «table» `fake.read` has no input `table` | unknown input | `fake.read` takes no inputs",
         ],
     );
@@ -152,7 +158,9 @@ stages:
 fn kinds_must_fit() {
     assert_mistakes(
         &with("  a: { uses: fake.tree, inputs: { table: m }, with: { k: 1 } }"),
-        &["w.yaml:5:42 «m» `m.scores` is of kind metrics, but the input `table` takes table | expected an output of kind table"],
+        &[
+            "w.yaml:5:42 «m» `m.scores` is of kind metrics, but the input `table` takes table | expected an output of kind table",
+        ],
     );
 }
 
@@ -179,7 +187,9 @@ fn an_output_is_there_only_if_its_parameter_says_so() {
     assert_eq!(mistakes(&filter(", rejects: true", "f.rejects")), Vec::<String>::new());
     assert_mistakes(
         &filter(", rejects: false", "f.rejects"),
-        &["w.yaml:6:42 «f.rejects» the stage `f` has no output `rejects` | `fake.filter` under these parameters | valid names: table"],
+        &[
+            "w.yaml:6:42 «f.rejects» the stage `f` has no output `rejects` | not an output of `fake.filter` with these parameters | valid names: table",
+        ],
     );
     assert_mistakes(
         &filter(", rejects: true", "f"),
@@ -223,11 +233,18 @@ stages:
 fn a_long_cycle_is_found_soon_and_shortened() {
     let mut text = String::from("workflow: w\nstages:\n");
     for n in 0..10_000 {
-        text += &format!("  s{n}: {{ uses: fake.tree, inputs: {{ table: s{} }}, with: {{ k: 1 }} }}\n", (n + 9_999) % 10_000);
+        text += &format!(
+            "  s{n}: {{ uses: fake.tree, inputs: {{ table: s{} }}, with: {{ k: 1 }} }}\n",
+            (n + 9_999) % 10_000
+        );
     }
     let found = mistakes(&text);
     assert_eq!(found.len(), 1);
-    assert!(found[0].contains("a cycle: s0 → s1 → s2 → s3 → s4 → s5 → s6 → s7 → s8 → s9 → … → s9999 → s0 |"), "{}", found[0]);
+    assert!(
+        found[0].contains("a cycle: s0 → s1 → s2 → s3 → s4 → s5 → s6 → s7 → s8 → s9 → … → s9999 → s0 |"),
+        "{}",
+        found[0]
+    );
 }
 
 #[test]
@@ -292,7 +309,8 @@ compare: { baseline: z, metrics: [] }
 
 #[test]
 fn variants_do_not_repeat_the_mistakes_of_the_base() {
-    let text = format!("{TEXT}  bad: {{ uses: fake.read, with: {{ path: missing }} }}\nvariants: {{ v: {{}}, u: {{}} }}\n");
+    let text =
+        format!("{TEXT}  bad: {{ uses: fake.read, with: {{ path: missing }} }}\nvariants: {{ v: {{}}, u: {{}} }}\n");
     assert_eq!(mistakes(&text).len(), 1);
 }
 
@@ -308,9 +326,13 @@ fn other_mistakes_are_kept_with_those_of_the_plan() {
 
 #[test]
 fn ten_thousand_stages_are_planned_soon() {
-    let mut text = String::from("workflow: w\nparams: { k: 2 }\nstages:\n  s0: { uses: fake.read, with: { path: a } }\n");
+    let mut text =
+        String::from("workflow: w\nparams: { k: 2 }\nstages:\n  s0: { uses: fake.read, with: { path: a } }\n");
     for n in 1..10_000 {
-        text += &format!("  s{n}: {{ uses: fake.tree, inputs: {{ table: s{} }}, with: {{ k: '${{params.k}}' }} }}\n", n - 1);
+        text += &format!(
+            "  s{n}: {{ uses: fake.tree, inputs: {{ table: s{} }}, with: {{ k: '${{params.k}}' }} }}\n",
+            n - 1
+        );
     }
     let began = std::time::Instant::now();
     assert_eq!(plan(&text).nodes.len(), 10_000);

@@ -17,7 +17,8 @@ struct Work {
 }
 
 fn plan(work: &[Work]) -> Plan {
-    let template = crate::testing::plan("workflow: w\nstages: { a: { uses: fake.read, with: { path: a } } }").nodes.remove(0);
+    let template =
+        crate::testing::plan("workflow: w\nstages: { a: { uses: fake.read, with: { path: a } } }").nodes.remove(0);
     let nodes = work
         .iter()
         .enumerate()
@@ -121,9 +122,8 @@ fn a_failure_skips_what_depends_on_it_and_nothing_else() {
 
 #[test]
 fn what_is_not_enabled_is_skipped_with_what_depends_on_it() {
-    let mut work: Vec<Work> = [vec![], vec![0], vec![1], vec![]]
-        .map(|inputs| Work { inputs, cpus: 1, memory: 0, enabled: true })
-        .to_vec();
+    let mut work: Vec<Work> =
+        [vec![], vec![0], vec![1], vec![]].map(|inputs| Work { inputs, cpus: 1, memory: 0, enabled: true }).to_vec();
     work[1].enabled = false;
     let plan = plan(&work);
     let schedule = schedule(&plan, 1);
@@ -132,8 +132,8 @@ fn what_is_not_enabled_is_skipped_with_what_depends_on_it() {
 
 #[test]
 fn a_node_that_wants_more_than_the_machine_has_gets_all_of_it() {
-    let work = [(64, 1 << 50), (1, 0), (1, 1)]
-        .map(|(cpus, memory)| Work { inputs: vec![], cpus, memory, enabled: true });
+    let work =
+        [(64, 1 << 50), (1, 0), (1, 1)].map(|(cpus, memory)| Work { inputs: vec![], cpus, memory, enabled: true });
     let plan = plan(&work);
     let mut schedule = Schedule::new(&plan, Resources { cpus: 2, memory: 100 });
     assert_eq!(start(&mut schedule), [0]);
@@ -279,7 +279,12 @@ fn ten_thousand_nodes_side_by_side_and_in_a_row_take_little_time() {
         .map(|id| Work { inputs: id.checked_sub(1).into_iter().collect(), cpus: 1, memory: 1, enabled: true })
         .collect();
     let fan: Vec<Work> = (0..10_000_usize)
-        .map(|id| Work { inputs: if id == 9_999 { (0..9_999).collect() } else { vec![] }, cpus: 1, memory: 0, enabled: true })
+        .map(|id| Work {
+            inputs: if id == 9_999 { (0..9_999).collect() } else { vec![] },
+            cpus: 1,
+            memory: 0,
+            enabled: true,
+        })
         .collect();
     for work in [wide, chain, fan] {
         let plan = plan(&work);

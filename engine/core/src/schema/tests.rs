@@ -121,5 +121,8 @@ fn it_refuses_a_stage_without_what_its_type_needs() {
     assert!(!accepts(&changed("/stages/x", json!({ "uses": "fake.read" }))));
     assert!(!accepts(&changed("/stages/x", json!({ "uses": "fake.score" }))));
     assert!(!accepts(&changed("/stages/x", json!({}))));
-    assert!(accepts(&changed("/stages/x", json!({ "uses": "fake.join", "inputs": { "left": "users", "right": "users" } }))));
+    assert!(accepts(&changed(
+        "/stages/x",
+        json!({ "uses": "fake.join", "inputs": { "left": "users", "right": "users" } })
+    )));
 }

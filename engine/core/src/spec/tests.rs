@@ -57,7 +57,9 @@ fn a_variant_has_other_parameters() {
 
 #[test]
 fn null_removes_a_stage_or_a_parameter() {
-    let plan = plan(&format!("{TEXT}variants: {{ v: {{ stages: {{ groups: }} }}, u: {{ stages: {{ groups: {{ with: {{ start: ~ }} }} }} }} }}"));
+    let plan = plan(&format!(
+        "{TEXT}variants: {{ v: {{ stages: {{ groups: }} }}, u: {{ stages: {{ groups: {{ with: {{ start: ~ }} }} }} }} }}"
+    ));
     assert_eq!(stages(&plan, "v"), ["users", "buyers"]);
     assert_eq!(params(&plan, "u", "groups")["start"], "spread");
 }
@@ -74,8 +76,12 @@ fn another_type_keeps_the_parameters_and_inputs_that_fit() {
 #[test]
 fn another_type_with_other_inputs_wants_them_connected() {
     assert_mistakes(
-        &format!("{TEXT}variants: {{ v: {{ stages: {{ groups: {{ uses: fake.join, inputs: {{ left: users }} }} }} }} }}"),
-        &["w.yaml:7:55 «inputs» the input `right` of the stage `groups` is not connected | expected `inputs: { right: STAGE }` | `right`: The other."],
+        &format!(
+            "{TEXT}variants: {{ v: {{ stages: {{ groups: {{ uses: fake.join, inputs: {{ left: users }} }} }} }} }}"
+        ),
+        &[
+            "w.yaml:7:55 «inputs» the input `right` of the stage `groups` is not connected | expected `inputs: { right: STAGE }` | `right`: The other.",
+        ],
     );
 }
 
@@ -104,7 +110,6 @@ fn overrides_of_what_is_not_there_name_the_nearest() {
         &[
             "w.yaml:9:15 «contry» the workflow has no parameter `contry` | not declared under `params:` | did you mean `country`?",
             "w.yaml:11:7 «group» there is no stage `group` to override | a stage that the variant adds needs `uses:` | did you mean `groups`?",
-            "w.yaml:11:7 «group» the stage `group` does not say what it uses | expected `uses: STAGE_TYPE`",
             "w.yaml:12:7 «user» there is no stage `user` to remove | not a stage of this workflow | did you mean `users`?",
             "w.yaml:13:17 «wth» a stage has no key `wth` | unknown key | did you mean `with`?",
             "w.yaml:14:5 «stage» a variant has no key `stage` | unknown key | did you mean `stages`?",
@@ -114,18 +119,23 @@ fn overrides_of_what_is_not_there_name_the_nearest() {
 
 #[test]
 fn the_sections_of_a_workflow_are_checked() {
-    assert_mistakes("", &["w.yaml:1:1 «(not a piece of the text)» the file is empty | expected a workflow | `stagewright init` writes a small workflow to start from"]);
-    assert_mistakes("- a\n", &["w.yaml:1:1 «» a workflow is a list | expected a mapping"]);
+    assert_mistakes(
+        "",
+        &[
+            "w.yaml:1:1 «(not a piece of the text)» the file is empty | expected a workflow | `stagewright init` writes a small workflow to start from",
+        ],
+    );
+    assert_mistakes("- a\n", &["w.yaml:1:1 «» a workflow must be a mapping, this is a list | expected `KEY: VALUE`"]);
     assert_mistakes(
         "stage: {}\nparams: 3\nvariants: { base: {}, 'a b': {}, c: 3 }\n",
         &[
             "w.yaml:1:1 «s» the workflow has no name | expected `workflow: NAME`",
             "w.yaml:1:1 «s» the workflow has no stages | expected `stages:`",
             "w.yaml:1:1 «stage» a workflow has no key `stage` | unknown key | did you mean `stages`?",
-            "w.yaml:2:9 «3» `params` is an integer | expected a mapping",
+            "w.yaml:2:9 «3» `params` must be a mapping, this is an integer | expected `KEY: VALUE`",
             "w.yaml:3:13 «base» `base` is the workflow itself and cannot be overridden | choose another name",
             "w.yaml:3:23 «'a b'» `a b` cannot be the name of a variant | expected letters, digits, `_` and `-`, beginning with a letter or digit",
-            "w.yaml:3:37 «3» a variant is an integer | expected a mapping",
+            "w.yaml:3:37 «3» a variant must be a mapping, this is an integer | expected `KEY: VALUE`",
         ],
     );
 }
@@ -141,16 +151,17 @@ stages:
   d: { uses: [fake.read], inputs: x }
 ",
         &[
-            "w.yaml:3:6 «3» a stage is an integer | expected a mapping",
+            "w.yaml:3:6 «3» a stage must be a mapping, this is an integer | expected `KEY: VALUE`",
             "w.yaml:4:3 «-b» `-b` cannot be the name of a stage | expected letters, digits, `_` and `-`, beginning with a letter or digit",
             "w.yaml:4:3 «-b» the stage `-b` does not say what it uses | expected `uses: STAGE_TYPE`",
-            "w.yaml:5:53 «101» `retries` must be an integer from 0 to 100 | this is an integer",
+            "w.yaml:5:53 «101» `retries` must be an integer from 0 to 100 | this is 101",
             "w.yaml:5:67 «soon» `timeout` is not a duration | expected `30s`, `5m` or `1h 30m`",
             "w.yaml:5:79 «maybe» `when` must be true or false, this is text | expected a boolean, such as `${params.with_segments}`",
             "w.yaml:5:99 «cpu» `resources` has no key `cpu` | unknown key | did you mean `cpus`?",
-            "w.yaml:5:113 «0» `cpus` must be an integer from 1 to 1024 | this is an integer",
+            "w.yaml:5:113 «0» `cpus` must be an integer from 1 to 1024 | this is 0",
             "w.yaml:5:124 «lots» `memory` is not an amount of memory | expected `2GiB`, `500MB` or a number of bytes",
             "w.yaml:6:14 «[» a stage type cannot be a list | expected text",
+            "w.yaml:6:35 «x» `inputs` must be a mapping, this is text | expected `KEY: VALUE`",
         ],
     );
 }
@@ -178,7 +189,10 @@ fn an_argument_sets_a_parameter_of_the_workflow() {
 #[test]
 fn an_argument_sets_a_parameter_of_a_stage() {
     assert_eq!(params(&set("stages.groups.with.k=7").unwrap(), "base", "groups")["k"], 7);
-    assert_eq!(params(&set("stages.groups.with.weights.b=2").unwrap(), "base", "groups")["weights"], json!({ "a": 1.0, "b": 2.0 }));
+    assert_eq!(
+        params(&set("stages.groups.with.weights.b=2").unwrap(), "base", "groups")["weights"],
+        json!({ "a": 1.0, "b": 2.0 })
+    );
     assert_eq!(params(&set("stages.groups.with.start=null").unwrap(), "base", "groups")["start"], "spread");
     assert_eq!(params(&set("stages.groups.with.names=[x, y]").unwrap(), "base", "groups")["names"], json!(["x", "y"]));
     assert_eq!(params(&set("stages.groups.with.k=${params.k}").unwrap(), "base", "groups")["k"], 3);
@@ -187,14 +201,35 @@ fn an_argument_sets_a_parameter_of_a_stage() {
 #[test]
 fn arguments_that_set_nothing_say_what_was_expected() {
     for (argument, expected) in [
-        ("params.country", "--set:1:1 «params.country» `params.country` sets nothing | expected `PATH=VALUE` | for example `--set params.country=France`"),
-        ("params.contry=x", "--set:1:8 «contry» the workflow has no parameter `contry` | not declared under `params:` | did you mean `country`?"),
-        ("country=x", "--set:1:1 «country» `country` cannot be set | expected `params.NAME` or `stages.NAME.with.PARAMETER` | did you mean `params.country`?"),
-        ("stages.group.with.k=x", "--set:1:8 «group» there is no stage `group` | not a stage of this workflow | did you mean `groups`?"),
-        ("stages.groups.uses=x", "--set:1:1 «stages.groups.uses» `stages.groups.uses` cannot be set | expected `params.NAME` or `stages.NAME.with.PARAMETER` | valid names: params.country, params.k"),
+        (
+            "params.country",
+            "--set:1:1 «params.country» `params.country` sets nothing | expected `PATH=VALUE` | for example `--set params.country=France`",
+        ),
+        (
+            "params.contry=x",
+            "--set:1:8 «contry» the workflow has no parameter `contry` | not declared under `params:` | did you mean `country`?",
+        ),
+        (
+            "country=x",
+            "--set:1:1 «country» `country` cannot be set | expected `params.NAME` or `stages.NAME.with.PARAMETER` | did you mean `params.country`?",
+        ),
+        (
+            "stages.group.with.k=x",
+            "--set:1:8 «group» there is no stage `group` | not a stage of this workflow | did you mean `groups`?",
+        ),
+        (
+            "stages.groups.uses=x",
+            "--set:1:1 «stages.groups.uses» `stages.groups.uses` cannot be set | expected `params.NAME` or `stages.NAME.with.PARAMETER` | valid names: params.country, params.k",
+        ),
         ("stages.groups.with.k=many", "--set:1:22 «many» `k` must be an integer | this is text"),
-        ("stages.groups.with.kk=1", "--set:1:1 «stages.groups.with.kk» `fake.cluster` has no parameter `kk` | unknown parameter | did you mean `k`?"),
-        ("params.k=é ${params.c}", "--set:1:12 «${params.c}» there is no parameter `c` | not declared under `params:` | valid names: country, k"),
+        (
+            "stages.groups.with.kk=1",
+            "--set:1:1 «stages.groups.with.kk» `fake.cluster` has no parameter `kk` | unknown parameter | did you mean `k`?",
+        ),
+        (
+            "params.k=é ${params.c}",
+            "--set:1:12 «${params.c}» there is no parameter `c` | not declared under `params:` | valid names: country, k",
+        ),
         ("params.k={a: 1, a: 2}", "--set:1:17 «a» the key `a` stands twice in this mapping | the second one"),
     ] {
         assert_eq!(set(argument).unwrap_err(), [expected]);
@@ -220,8 +255,11 @@ fn a_file_of_parameters_overrides_some() {
 #[test]
 fn mistakes_in_a_file_of_parameters_stand_in_it() {
     for (text, expected) in [
-        ("k: 2\ncontry: x\n", "p.yaml:2:1 «contry» the workflow has no parameter `contry` | not declared under `params:` | did you mean `country`?"),
-        ("[x]", "p.yaml:1:1 «[» a file of parameters is a list | expected a mapping"),
+        (
+            "k: 2\ncontry: x\n",
+            "p.yaml:2:1 «contry» the workflow has no parameter `contry` | not declared under `params:` | did you mean `country`?",
+        ),
+        ("[x]", "p.yaml:1:1 «[» a file of parameters must be a mapping, this is a list | expected `KEY: VALUE`"),
         ("k: 1\nk: 2\n", "p.yaml:2:1 «k» the key `k` stands twice in this mapping | the second one"),
     ] {
         assert_eq!(with_file(text).unwrap_err(), [expected]);

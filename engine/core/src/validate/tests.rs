@@ -51,7 +51,10 @@ fn sizes_and_forms() {
     );
     assert_mistake("{ k: 2, letter: '' }", "«''» `letter` is too short | expected more characters");
     assert_mistake("{ k: 2, letter: abc }", "«abc» `letter` is too long | expected at most 2 characters");
-    assert_mistake("{ k: 2, letter: A }", "«A» `letter` is not of the right form | expected a text that matches `^[a-z]*$`");
+    assert_mistake(
+        "{ k: 2, letter: A }",
+        "«A» `letter` is not of the right form | expected a text that matches `^[a-z]*$`",
+    );
 }
 
 #[test]
@@ -129,14 +132,19 @@ fn all_mistakes_of_a_stage_are_found() {
 
 #[test]
 fn a_check_of_the_stage_type_is_shown_at_the_parameter() {
-    assert_mistake("{ k: 2, limits: [{ name: '' }] }", "«''» a limit needs a name | in the parameters of `fake.cluster` | such as `upper`");
+    assert_mistake(
+        "{ k: 2, limits: [{ name: '' }] }",
+        "«''» a limit needs a name | in the parameters of `fake.cluster` | such as `upper`",
+    );
 }
 
 #[test]
 fn what_is_not_written_here_is_blamed_on_the_type() {
     assert_mistakes(
         "workflow: w\nstages:\n  t: { uses: fake.read }\n",
-        &["w.yaml:3:14 «fake.read» `fake.read` needs the parameter `path` | `path` is missing | `path`: Where the file is."],
+        &[
+            "w.yaml:3:14 «fake.read» `fake.read` needs the parameter `path` | `path` is missing | `path`: Where the file is.",
+        ],
     );
 }
 

@@ -264,8 +264,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
+    type Bad = (String, usize, Problem);
+
     /// The well-formed records, and the problems with the text of the others.
-    fn read(text: &str, fields: usize) -> (Vec<Vec<String>>, Vec<(String, usize, Problem)>) {
+    fn read(text: &str, fields: usize) -> (Vec<Vec<String>>, Vec<Bad>) {
         let (records, bad) = Records::find(text, 0, b',', fields, &[], false);
         let good = (0..records.len())
             .map(|record| {

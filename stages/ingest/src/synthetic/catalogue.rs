@@ -125,7 +125,7 @@ impl Catalogue {
 /// Whether a brand makes a category: each makes about a third of them, always the same ones.
 fn makes(brand: usize, category: usize) -> bool {
     let mixed = (brand as u32 * 31 + category as u32 * 17 + 7).wrapping_mul(2_654_435_761);
-    (mixed >> 16) % 3 == 0
+    (mixed >> 16).is_multiple_of(3)
 }
 
 /// A brand that makes the category, the better known ones more often.

@@ -210,7 +210,7 @@ fn purchases_hold_signal() {
             let mut scores: BTreeMap<i64, f64> = BTreeMap::new();
             for product in mine.keys() {
                 for other in &buyers[product] {
-                    for (candidate, _) in &past[other] {
+                    for candidate in past[other].keys() {
                         let norm = (buyers[product].len() as f64 * buyers[candidate].len() as f64).sqrt();
                         *scores.entry(*candidate).or_default() += 1.0 / norm;
                     }
