@@ -37,10 +37,13 @@ pub(crate) fn metrics(plan: &Plan, outcome: &RunOutcome, store: &Store) -> Resul
     Ok(all)
 }
 
-/// What `compare:` asks for; none where the run has fewer than two variants with metrics.
+/// What `compare:` asks for, of the variants that were run. Where the baseline is not among them, the first one is
+/// taken for it.
 pub(crate) fn comparison(spec: &CompareSpec, plan: &Plan, metrics: &VariantMetrics) -> Option<Comparison> {
     let variants: Vec<String> = plan.variants.iter().map(|variant| variant.name.clone()).collect();
-    let baseline = metrics.get(&spec.baseline);
+    let named = variants.iter().find(|variant| **variant == spec.baseline);
+    let against = named.or(variants.first())?.clone();
+    let baseline = metrics.get(&against);
     let mut unit = None;
     let mut rows = Vec::new();
     for reference in &spec.metrics {
@@ -53,20 +56,20 @@ pub(crate) fn comparison(spec: &CompareSpec, plan: &Plan, metrics: &VariantMetri
             .iter()
             .map(|variant| {
                 let found = metrics.get(variant).and_then(|stages| stages.get(&reference.stage));
-                let Some((found, metric)) =
-                    found.and_then(|found| Some((found, found.values.get(&reference.metric)?)))
+                let Some((found, metric)) = found.and_then(|found| Some((found, found.values.get(&reference.metric)?)))
                 else {
                     return Cell { note: Some("it has no such metric".to_owned()), ..Cell::default() };
                 };
                 goal = metric.goal;
-                if *variant == spec.baseline {
+                if *variant == against {
                     return Cell { value: metric.value, ..Cell::default() };
                 }
                 let base = of_baseline.and_then(|metrics| metrics.values.get(&reference.metric));
                 match (of_baseline, base.and_then(|base| base.value), metric.value) {
                     (Some(of_baseline), _, _) if of_baseline.units_digest != found.units_digest => {
                         let unit = found.unit.as_deref().unwrap_or("unit");
-                        let note = format!("not comparable: tested on other {unit}s or other outcomes than `{}`", spec.baseline);
+                        let note =
+                            format!("not comparable: tested on other {unit}s or other outcomes than `{against}`");
                         Cell { value: metric.value, note: Some(note), ..Cell::default() }
                     }
                     (_, Some(base), Some(value)) => Cell {
@@ -87,7 +90,7 @@ pub(crate) fn comparison(spec: &CompareSpec, plan: &Plan, metrics: &VariantMetri
         rows.push(Row { metric: format!("{}.{}", reference.stage, reference.metric), goal, cells });
     }
     let (unit, units) = unit.map_or((None, None), |(unit, units)| (Some(unit), units));
-    (!rows.is_empty()).then(|| Comparison { title: None, baseline: spec.baseline.clone(), variants, rows, unit, units })
+    (!rows.is_empty()).then(|| Comparison { title: None, baseline: against, variants, rows, unit, units })
 }
 
 /// All metrics as JSON: variant → `stage.metric` → value.
@@ -100,5 +103,9 @@ pub(crate) fn metrics_json(metrics: &VariantMetrics) -> serde_json::Value {
             })
             .collect::<serde_json::Map<String, serde_json::Value>>()
     };
-    metrics.iter().map(|(variant, stages)| (variant.clone(), of_variant(stages).into())).collect::<serde_json::Map<_, _>>().into()
+    metrics
+        .iter()
+        .map(|(variant, stages)| (variant.clone(), of_variant(stages).into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

@@ -69,7 +69,8 @@ impl Failure {
         match self {
             Self::Workflow { mistakes: diagnostics, count, sources } => {
                 if json {
-                    let errors: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic_json(diagnostic, &sources)).collect();
+                    let errors: Vec<_> =
+                        diagnostics.iter().map(|diagnostic| diagnostic_json(diagnostic, &sources)).collect();
                     println!("{}", json!({ "status": "invalid", "errors": errors }));
                 }
                 let shown = diagnostics.len().min(50);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use stagewright_contract::{Artifact, CONTRACT_VERSION, Kind, Table, stage_seed};
 use stagewright_core::{BASE, NodeId, Plan};
 use stagewright_report::{
-    Change, Chart, ChartKind, Check, Column, Comparison, Output, Parameter, Report, Series, Source, StageRow, State, Status,
-    TablePreview, Variant, Version,
+    Change, Chart, ChartKind, Check, Column, Comparison, Output, Parameter, Report, Series, Source, StageRow, State,
+    Status, TablePreview, Variant, Version,
 };
 use stagewright_runtime::{NodeStatus, Options, RunOutcome};
 use stagewright_store::{RunEnd, Store};
@@ -92,18 +92,22 @@ pub(crate) fn build(
         charts,
         tables,
         graph: drawn,
-        stages: plan.nodes.iter().zip(&outcome.nodes).map(|(node, result)| StageRow {
-            stage: node.stage.clone(),
-            variant: variant_of(plan, &node.variant),
-            uses: node.stage_type.name().to_owned(),
-            state: state(result.status),
-            seconds: Some(result.seconds).filter(|seconds| *seconds > 0.0),
-            rows: result.outputs.values().filter_map(|output| output.rows).max(),
-            key: result.key.map(|key| key.short()),
-            warnings: result.warnings.clone(),
-            error: result.error.as_ref().map(ToString::to_string).or_else(|| result.reason.clone()),
-        })
-        .collect(),
+        stages: plan
+            .nodes
+            .iter()
+            .zip(&outcome.nodes)
+            .map(|(node, result)| StageRow {
+                stage: node.stage.clone(),
+                variant: variant_of(plan, &node.variant),
+                uses: node.stage_type.name().to_owned(),
+                state: state(result.status),
+                seconds: Some(result.seconds).filter(|seconds| *seconds > 0.0),
+                rows: result.outputs.values().filter_map(|output| output.rows).max(),
+                key: result.key.map(|key| key.short()),
+                warnings: result.warnings.clone(),
+                error: result.error.as_ref().map(ToString::to_string).or_else(|| result.reason.clone()),
+            })
+            .collect(),
         checks,
         sources: sources.into_values().collect(),
         parameters: base_params

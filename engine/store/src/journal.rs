@@ -169,18 +169,36 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a run that found nothing changed since an earlier one: that one's record and keys are its own too.
+    /// Writes down a run that is over already, since it found nothing changed since an earlier one: that one's record
+    /// and keys are its own too. `None`, and nothing written, where the journal does not know the earlier run.
     ///
     /// # Errors
     /// When the index cannot be written.
-    pub fn finish_run_same(&self, run: Run, earlier: &str) -> Result<(), StoreError> {
-        self.db.write(Survives::Kill, |transaction| {
-            transaction.execute(
-                "UPDATE runs SET finished = ?, status = ?, same_as = ? WHERE id = ?",
-                params![crate::now(), RunStatus::Succeeded.name(), earlier, run.id],
-            )
-        })?;
-        Ok(())
+    pub fn unchanged_run(&self, start: &RunStart, earlier: &str) -> Result<Option<String>, StoreError> {
+        let args = serde_json::to_string(&start.args).unwrap_or_default();
+        for attempt in 0_u64..64 {
+            let id = run_id(start.started, attempt);
+            let added = self.db.write(Survives::Kill, |transaction| {
+                transaction.execute(
+                    "INSERT OR IGNORE INTO runs (id, workflow, workflow_path, args, started, finished, status, same_as)
+                     SELECT ?, ?, ?, ?, ?, ?, ?, id FROM runs WHERE id = ?",
+                    params![
+                        id,
+                        start.workflow,
+                        start.workflow_path.to_string_lossy(),
+                        args,
+                        start.started,
+                        crate::now(),
+                        RunStatus::Succeeded.name(),
+                        earlier
+                    ],
+                )
+            })?;
+            if added == 1 {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// Writes down what happened in a run, as it happens: a run that is killed later still shows it.
@@ -362,9 +380,10 @@ fn run_id(started: i64, attempt: u64) -> String {
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let who = format!("{} {} {attempt}", std::process::id(), crate::now());
-    let mut digits = Digest::of(who.as_bytes()).short();
-    digits.truncate(4);
-    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{digits}")
+    // The last four digits: the millisecond, so that runs of one second sort by time, and something of the process.
+    let [chance, ..] = *Digest::of(who.as_bytes()).as_bytes();
+    let digits = started.rem_euclid(1_000) * 65 + i64::from(chance) % 65;
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{digits:04x}")
 }
 
 /// Year, month and day of a number of days since 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms").

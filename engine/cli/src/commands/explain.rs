@@ -75,7 +75,11 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global) -> Result<ExitCode, Failu
         println!("\nits key is made of:");
         let width = preview.fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, value) in &preview.fields {
-            let value: String = if value.chars().count() > 90 { value.chars().take(89).chain(['…']).collect() } else { value.clone() };
+            let value: String = if value.chars().count() > 90 {
+                value.chars().take(89).chain(['…']).collect()
+            } else {
+                value.clone()
+            };
             println!("  {name:<width$}  {value}");
         }
     }

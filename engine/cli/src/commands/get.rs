@@ -78,9 +78,9 @@ fn find_port<'a>(plan: &'a Plan, id: NodeId, stage: &str, port: Option<&str>) ->
     let outputs = &plan.nodes[id].outputs;
     let names = || outputs.iter().map(|(name, _)| name.as_str());
     match port {
-        Some(port) => {
-            names().find(|name| *name == port).ok_or_else(|| Failure::unknown(&format!("output of `{stage}` named"), port, names()))
-        }
+        Some(port) => names()
+            .find(|name| *name == port)
+            .ok_or_else(|| Failure::unknown(&format!("output of `{stage}` named"), port, names())),
         None => match outputs.as_slice() {
             [(only, _)] => Ok(only),
             _ => {
@@ -115,10 +115,11 @@ fn pretty(metrics: &stagewright_contract::Metrics) -> Result<String, Failure> {
 
 fn show(table: &Table) -> Result<(), Failure> {
     let schema = table.schema();
-    let numeric = |kind: &str| kind.starts_with("int") || kind.starts_with("uint") || matches!(kind, "double" | "float");
-    let columns = schema.iter().map(|column| {
-        if numeric(&column.dtype) { Column::right(&column.name) } else { Column::left(&column.name) }
-    });
+    let numeric =
+        |kind: &str| kind.starts_with("int") || kind.starts_with("uint") || matches!(kind, "double" | "float");
+    let columns = schema
+        .iter()
+        .map(|column| if numeric(&column.dtype) { Column::right(&column.name) } else { Column::left(&column.name) });
     let mut text = TextTable::new(columns);
     for row in stagewright_frame::head(table, HEAD)? {
         text.row(row.iter().map(|cell| cell.as_deref().unwrap_or("null")));

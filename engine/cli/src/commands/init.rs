@@ -11,11 +11,13 @@ pub(crate) fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
     let path = args.file.display();
     let file = OpenOptions::new().write(true).create_new(true).open(&args.file);
     let mut file = file.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::usage(format!("`{path}` is there already"))
-            .with_help("name another file: `stagewright init FILE`"),
+        io::ErrorKind::AlreadyExists => {
+            Failure::usage(format!("`{path}` is there already")).with_help("name another file: `stagewright init FILE`")
+        }
         _ => Failure::environment(format!("cannot write `{path}`: {error}")),
     })?;
-    file.write_all(WORKFLOW.as_bytes()).map_err(|error| Failure::environment(format!("cannot write `{path}`: {error}")))?;
+    file.write_all(WORKFLOW.as_bytes())
+        .map_err(|error| Failure::environment(format!("cannot write `{path}`: {error}")))?;
     println!("wrote `{path}`; run it with `stagewright run {path}`");
     Ok(ExitCode::SUCCESS)
 }

@@ -99,14 +99,13 @@ fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option
     }
     let store = Store::open(&folder)?;
     let Some(Unchanged { head, stages }) = snapshot::check(name, &store) else { return Ok(None) };
-    let run = store.begin_run(RunStart {
+    let start = RunStart {
         workflow: head.workflow,
         workflow_path: std::path::absolute(&args.workflow.workflow).unwrap_or_else(|_| args.workflow.workflow.clone()),
         args: std::env::args().skip(1).collect(),
         started: jiff::Timestamp::now().as_millisecond(),
-    })?;
-    let id = run.id().to_owned();
-    store.finish_run_same(run, &head.run)?;
+    };
+    let Some(id) = store.unchanged_run(&start, &head.run)? else { return Ok(None) };
     for line in &head.lines {
         eprintln!("{line}");
     }
@@ -122,7 +121,8 @@ fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option
         if let Some(compared) = &head.comparison {
             println!("{}", comparison_text(compared, terminal::width(), terminal::colour_out()));
         }
-        let counts = [(NodeStatus::Cached, head.cached), (NodeStatus::Shared, head.shared), (NodeStatus::Skipped, head.skipped)];
+        let counts =
+            [(NodeStatus::Cached, head.cached), (NodeStatus::Shared, head.shared), (NodeStatus::Skipped, head.skipped)];
         println!("{}", summary("done", seconds, &counts));
         println!("report: {}", shown(&head.report).display());
     }
@@ -164,8 +164,7 @@ fn memory() -> Option<u64> {
 /// The counts of stages, in one line.
 fn summary(word: &str, seconds: f64, counts: &[(NodeStatus, usize)]) -> String {
     let count = |wanted| counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count);
-    let all =
-        [NodeStatus::Executed, NodeStatus::Cached, NodeStatus::Shared, NodeStatus::Skipped, NodeStatus::Failed];
+    let all = [NodeStatus::Executed, NodeStatus::Cached, NodeStatus::Shared, NodeStatus::Skipped, NodeStatus::Failed];
     let parts: Vec<String> = all
         .into_iter()
         .filter(|&status| count(status) > 0 || status == NodeStatus::Executed)

@@ -44,7 +44,10 @@ fn describe(descriptor: &StageDescriptor) {
     }
     for (title, ports) in [
         ("inputs", descriptor.inputs().collect::<Vec<_>>()),
-        ("outputs", descriptor.ports.iter().filter(|port| port.direction == stagewright_contract::Direction::Output).collect()),
+        (
+            "outputs",
+            descriptor.ports.iter().filter(|port| port.direction == stagewright_contract::Direction::Output).collect(),
+        ),
     ] {
         if ports.is_empty() {
             continue;
@@ -118,15 +121,21 @@ fn kind(schema: &Value) -> String {
     }
     let name = |kind: &str| match kind {
         "string" => "text".to_owned(),
-        "array" => schema.get("items").map_or_else(|| "list".to_owned(), |items| format!("list of {}", self::kind(items))),
+        "array" => {
+            schema.get("items").map_or_else(|| "list".to_owned(), |items| format!("list of {}", self::kind(items)))
+        }
         "object" => "mapping".to_owned(),
         other => other.to_owned(),
     };
     let kind = match schema.get("type") {
         Some(Value::String(kind)) => name(kind),
-        Some(Value::Array(kinds)) => {
-            kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").map(name).collect::<Vec<_>>().join(" | ")
-        }
+        Some(Value::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|kind| *kind != "null")
+            .map(name)
+            .collect::<Vec<_>>()
+            .join(" | "),
         _ => "any".to_owned(),
     };
     kind + &range

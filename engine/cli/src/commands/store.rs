@@ -82,7 +82,9 @@ fn verify(args: &StoreVerifyArgs, global: &Global) -> Result<ExitCode, Failure> 
         } else if report.repaired {
             println!("what was damaged is forgotten: the next run computes it again");
         } else {
-            println!("`stagewright store verify --repair` forgets what is damaged, so that the next run computes it again");
+            println!(
+                "`stagewright store verify --repair` forgets what is damaged, so that the next run computes it again"
+            );
         }
     }
     Ok(if report.is_sound() || report.repaired { ExitCode::SUCCESS } else { ExitCode::from(ENVIRONMENT) })

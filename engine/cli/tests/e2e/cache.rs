@@ -133,8 +133,8 @@ fn a_source_is_what_it_holds_not_where_it_lies_or_how_old_it_is() {
     assert_eq!(space.summary("--set params.data=elsewhere").executed(), NOTHING);
     // The whole folder, store and all.
     let moved = TestSpace::new();
-    fs::remove_dir(moved.path("")).unwrap();
-    fs::rename(space.path(""), moved.path("")).unwrap();
+    fs::remove_dir(moved.folder()).unwrap();
+    fs::rename(space.folder(), moved.folder()).unwrap();
     assert_eq!(moved.summary("--set params.data=elsewhere").executed(), NOTHING);
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::space::{TestSpace, next_second};
+use crate::space::TestSpace;
 
 #[test]
 fn init_writes_a_workflow_that_runs() {
@@ -135,21 +135,31 @@ fn runs_are_listed_and_shown() {
     let space = TestSpace::shop();
     check!("runs_without_a_store", space.run("runs"));
     space.run("run --jobs 1");
-    check!("runs_list", space.run("runs list"));
+    check_table!("runs_list", space.run("runs list"));
     let id = space.json("runs --json")[0]["id"].as_str().unwrap().to_owned();
-    check!("runs_show", space.run(&format!("runs show {id}")));
+    check_table!("runs_show", space.run(&format!("runs show {id}")));
     let last_four = &id[id.len() - 4..];
     assert_eq!(space.run(&format!("runs show {last_four}")).stdout, space.run(&format!("runs show {id}")).stdout);
     check!("runs_show_unknown", space.run("runs show zzzz"));
 }
 
 #[test]
+fn runs_of_one_second_are_listed_in_their_order() {
+    let space = TestSpace::shop();
+    for _ in 0..8 {
+        space.run("run");
+    }
+    let runs = space.json("runs --json");
+    let started: Vec<i64> = runs.as_array().unwrap().iter().map(|run| run["started"].as_i64().unwrap()).collect();
+    assert!(started.is_sorted_by(|later, earlier| later >= earlier), "{started:?}");
+}
+
+#[test]
 fn the_store_is_looked_after() {
     let space = TestSpace::shop();
     space.run("run --jobs 1");
-    check!("store_usage", space.run("store usage"));
+    check_table!("store_usage", space.run("store usage"));
     check!("store_verify", space.run("store verify"));
-    next_second();
     space.run("run --set params.k=4 --jobs 1");
     check!("store_gc_dry_run", space.run("store gc --keep-runs 1 --dry-run"));
     check!("store_gc", space.run("store gc --keep-runs 1"));

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::symlink;
 use std::process::ExitStatus;
 
-use crate::space::{PEOPLE, Summary, TestSpace, signal};
+use crate::space::{Output, PEOPLE, Summary, TestSpace, signal};
 
 /// `strict` fails, for there is a child; `report` needs it; `names` and `count` do not.
 const FAILING: &str = "\
@@ -32,7 +32,9 @@ fn a_failing_stage_fails_its_descendants_only() {
     let space = failing();
     check!("failure_first", space.run("run --jobs 1"));
     let id = space.json("runs --json")[0]["id"].as_str().unwrap().to_owned();
-    check!("failure_shown", space.run(&format!("runs show {id}")));
+    // So wide that no line is broken, however wide the column of times is.
+    let mut wide = space.command(&["runs", "show", &id]);
+    check_table!("failure_shown", Output::of(wide.env("COLUMNS", "200"), space.folder()));
     // What succeeded is cached, what failed is not.
     check!("failure_again", space.run("run --jobs 1"));
     check!("failure_plan", space.run("plan"));
@@ -164,7 +166,7 @@ fn a_terminated_run_is_listed_as_killed() {
     assert_eq!(status.code(), None, "{seen}");
     assert_eq!(space.json("runs --json")[0]["status"], "killed");
     let id = space.json("runs --json")[0]["id"].as_str().unwrap().to_owned();
-    check!("killed_shown", space.run(&format!("runs show {id}")));
+    check_table!("killed_shown", space.run(&format!("runs show {id}")));
     space.assert_sound();
 }
 

@@ -10,7 +10,7 @@ fn validate(space: &TestSpace) -> Output {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -d 100000 && exec \"$0\" validate", env!("CARGO_BIN_EXE_stagewright")]);
     space.prepare(&mut command);
-    Output::of(&mut command, &space.path(""))
+    Output::of(&mut command, space.folder())
 }
 
 /// The error of a workflow with this text.

@@ -16,4 +16,6 @@ mod failure;
 mod hostile;
 mod layering;
 mod mistakes;
+mod repository;
 mod rot;
+mod thelook;

@@ -96,9 +96,8 @@ fn dependencies_have_licences_that_allow_us() {
     for package in metadata.packages.iter().filter(|package| package.source.is_some()) {
         let licence = package.license.clone().unwrap_or_default().replace(['(', ')'], "").replace(" / ", " OR ");
         let licence = licence.replace('/', " OR ");
-        let allowed = licence
-            .split(" AND ")
-            .all(|part| part.split(" OR ").any(|choice| LICENCES.contains(&choice.trim())));
+        let allowed =
+            licence.split(" AND ").all(|part| part.split(" OR ").any(|choice| LICENCES.contains(&choice.trim())));
         assert!(allowed, "{} {}: {licence}", package.name, package.version);
     }
 }

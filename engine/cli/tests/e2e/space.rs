@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -72,6 +71,10 @@ impl TestSpace {
         let space = Self::with(SHOP);
         space.write("data/people.csv", PEOPLE);
         space
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -258,15 +261,6 @@ impl Summary {
     }
 }
 
-/// Waits for the clock to show another second: runs of one second have no order.
-pub(crate) fn next_second() {
-    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let now = second();
-    while second() == now {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// Sends a signal to a process that we started.
 pub(crate) fn signal(name: &str, child: &Child) {
     let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
@@ -288,6 +282,16 @@ pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
         (r"(?m)^─+(  ─+)+$", "────"),
         (r"(?m)[ \t]+$", ""),
     ]
+}
+
+/// Compares a table whose columns are as wide as the times in them, with the snapshot of this name.
+#[macro_export]
+macro_rules! check_table {
+    ($name:expr, $output:expr) => {
+        insta::with_settings!({ filters => [$crate::space::filters(), vec![(r"  +", "  ")]].concat(), omit_expression => true }, {
+            insta::assert_snapshot!($name, $output.to_string());
+        })
+    };
 }
 
 /// Compares what a command said with the snapshot of this name.

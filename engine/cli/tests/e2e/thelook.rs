@@ -101,7 +101,8 @@ fn another_country_runs_too_and_shares_what_does_not_depend_on_it() {
         let country = format!("params.country={country}");
         let store = space.path("store").display().to_string();
         let workflow = workflow.display().to_string();
-        let args = ["run", "--json", &workflow, "--set", &data, "--set", &country, "--store", &store, "--variant", "base"];
+        let args =
+            ["run", "--json", &workflow, "--set", &data, "--set", &country, "--store", &store, "--variant", "base"];
         let output = space.run_args(&args);
         assert_eq!(output.code, Some(0), "{output}");
         serde_json::from_str::<Value>(&output.stdout).unwrap()

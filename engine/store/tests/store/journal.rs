@@ -142,3 +142,21 @@ fn runs_that_begin_at_once_have_ids_of_their_own() {
     assert_eq!(ids.len(), 300);
     assert!(store.runs(1_000).unwrap().iter().all(|run| run.status == RunStatus::Running));
 }
+
+#[test]
+fn a_run_that_found_nothing_changed_shares_the_record_and_the_keys_of_the_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let start = RunStart { workflow: "w".into(), workflow_path: "/w.yaml".into(), args: vec![], started: 1_000 };
+    let first = store.begin_run(start.clone()).unwrap();
+    let earlier = first.id().to_owned();
+    store.finish_run(first, RunEnd::Succeeded, &serde_json::json!({ "stages": 3 })).unwrap();
+
+    let later = RunStart { started: 2_000, ..start };
+    let id = store.unchanged_run(&later, &earlier).unwrap().unwrap();
+    let run = store.run(&id).unwrap();
+    assert_eq!((run.status, run.same_as.as_deref()), (RunStatus::Succeeded, Some(earlier.as_str())));
+    assert_eq!(store.record(&id).unwrap(), Some(serde_json::json!({ "stages": 3 })));
+    // A journal that does not know the earlier run vouches for nothing.
+    assert_eq!(store.unchanged_run(&later, "20000101-000000-0000").unwrap(), None);
+}
