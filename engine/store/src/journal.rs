@@ -375,6 +375,8 @@ fn info(row: &Row) -> rusqlite::Result<(RunInfo, bool)> {
 
 /// `YYYYMMDD-HHMMSS-xxxx`, in UTC.
 fn run_id(started: i64, attempt: u64) -> String {
+    // A millisecond has few ids. Where they are taken, those of the next are tried.
+    let started = started.saturating_add_unsigned(attempt / 64);
     let seconds = started.div_euclid(1_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);

@@ -44,7 +44,7 @@ pub struct Kmeans {
     pub k_max: usize,
     /// The number of starts, of which the best is kept.
     #[serde(default = "ten")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000000))]
     pub n_init: usize,
     /// The largest number of iterations of one start.
     #[serde(default = "three_hundred")]
