@@ -90,7 +90,7 @@ pub(crate) fn comparison(spec: &CompareSpec, plan: &Plan, metrics: &VariantMetri
         rows.push(Row { metric: format!("{}.{}", reference.stage, reference.metric), goal, cells });
     }
     let (unit, units) = unit.map_or((None, None), |(unit, units)| (Some(unit), units));
-    (!rows.is_empty()).then(|| Comparison { title: None, baseline: against, variants, rows, unit, units })
+    (!rows.is_empty()).then_some(Comparison { title: None, baseline: against, variants, rows, unit, units })
 }
 
 /// All metrics as JSON: variant → `stage.metric` → value.
