@@ -1,7 +1,7 @@
 //! From the text of a workflow to a plan that is known to be sound, to the key of each stage, to the order in which
 //! stages execute. Pure: it reads no file, knows no stage type and runs nothing.
 //!
-//! `text` → [`parse`] → [`Workflow`] → [`Workflow::plan`] → [`Plan`] → [`Schedule`] and [`key`].
+//! `text` → [`Workflow::parse`] → [`Workflow::plan`] → [`Plan`] → [`Schedule`] and [`key`].
 
 #![forbid(unsafe_code)]
 

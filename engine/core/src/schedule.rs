@@ -1,5 +1,5 @@
 //! The order in which the nodes of a plan execute. A pure state machine: whoever drives it tells it what happened and
-//! asks it what to do next. Every transition goes through [`Schedule::enter`].
+//! asks it what to do next. Every transition goes through `Schedule::enter`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};

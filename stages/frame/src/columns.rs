@@ -31,7 +31,7 @@ pub fn column<'a>(frame: &'a DataFrame, name: &str) -> Result<&'a Column, StageE
 /// Checks that all these columns are there.
 ///
 /// # Errors
-/// As [`column`], for the first that is not.
+/// As [`column()`], for the first that is not.
 pub fn require<'a>(frame: &DataFrame, names: impl IntoIterator<Item = &'a str>) -> Result<(), StageError> {
     names.into_iter().try_for_each(|name| column(frame, name).map(drop))
 }

@@ -1,4 +1,4 @@
-//! The bridge between the contract's [`Table`] and polars' [`DataFrame`], and what every stage crate says in the same
+//! The bridge between the contract's `Table` and polars' `DataFrame`, and what every stage crate says in the same
 //! words: a missing column, a column of the wrong type, an error of polars.
 
 mod columns;
