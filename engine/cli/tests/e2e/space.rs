@@ -274,7 +274,7 @@ pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
         (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "[when]"),
         (r"\b[0-9a-f]{64}\b", "[digest]"),
         (r"\b[0-9a-f]{12}\b", "[short digest]"),
-        (r" *(< )?\b\d+(\.\d+)? (ms|s|min)\b", " [time]"),
+        (r" *<?\b\d+(\.\d+)? (ms|s|min)\b", " [time]"),
         (r"( *)\b\d+(\.\d+)? (B|kB|MB)\b", " [size]"),
         (r"\( \[size\]", "([size]"),
         (r#""(seconds|started|finished|at)":[0-9.e-]+"#, r#""$1":"[time]""#),
