@@ -110,10 +110,11 @@ pub(crate) enum Survives {
     PowerLoss,
 }
 
-/// Two connections: readers of this process do not wait for the disk with its writer.
+/// Two connections: readers of this process do not wait for the disk with its writer. The second is opened when the
+/// first is busy for the first time; a run that finds nothing changed does without.
 pub(crate) struct Db {
     path: PathBuf,
-    reader: Mutex<Connection>,
+    reader: Mutex<Option<Connection>>,
     writer: Mutex<Connection>,
 }
 
@@ -129,12 +130,17 @@ impl Db {
         if writer.is_readonly("main").map_err(failed)? {
             return Err(StoreError::ReadOnly { path });
         }
-        let reader = connect(&path).map_err(failed)?;
-        Ok(Self { reader: Mutex::new(reader), writer: Mutex::new(writer), path })
+        Ok(Self { reader: Mutex::new(None), writer: Mutex::new(writer), path })
     }
 
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        work(&lock(&self.reader)).map_err(|error| failure(&self.path, error))
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || match (&mut *reader, self.writer.try_lock()) {
+            (Some(reader), _) => work(reader),
+            (None, Ok(writer)) => work(&writer),
+            (none, Err(_)) => work(none.insert(connect(&self.path)?)),
+        };
+        run().map_err(|error| failure(&self.path, error))
     }
 
     /// Does all of `work` or, where it fails, nothing.
