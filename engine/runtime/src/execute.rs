@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use stagewright_contract::{Artifact, Digest, ErrorKind, Kind, Monitor, SourceFile, StageContext, StageError};
 use stagewright_core::{NodeId, PlanNode};
-use stagewright_store::{Lookup, Manifest, Output, ReadError, SourceDigest, Store, StoreError};
+use stagewright_store::{Lookup, Manifest, Output, ReadError, SourceDigest, Store, StoreError, now};
 
 use crate::keys::Sources;
 use crate::values::Slot;
@@ -92,8 +92,7 @@ impl Job {
             workflow: self.workflow.clone(),
             stage: self.node.stage.clone(),
             seconds: started.elapsed().as_secs_f64(),
-            created: i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
-                .unwrap_or(i64::MAX),
+            created: now(),
             warnings,
             outputs,
         };

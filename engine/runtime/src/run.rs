@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stagewright_contract::{Artifact, Digest, ErrorKind, Monitor, StageError};
 use stagewright_core::key::{key_fields, stage_key};
 use stagewright_core::{NodeId, Plan, Resources, Schedule};
-use stagewright_store::{Event, Lookup, Manifest, Run, RunEnd, RunStart, Store, StoreError};
+use stagewright_store::{Event, Lookup, Manifest, Run, RunEnd, RunStart, Store, StoreError, now};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -517,9 +517,4 @@ fn why_skipped(plan: &Plan, before: &[NodeOutcome], id: NodeId, interrupted: boo
     } else {
         "the run ended before it".to_owned()
     }
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -115,8 +115,8 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # be lost with it.
 ";
 
-/// Milliseconds since 1970.
-fn now() -> i64 {
+/// Milliseconds since 1970: the times in manifests and in the journal.
+pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -9,7 +9,7 @@ use stagewright_core::Resources;
 use stagewright_report::number::{self, plain};
 use stagewright_report::{comparison_text, html};
 use stagewright_runtime::{NodeStatus, Options, RunOutcome, RunRecord};
-use stagewright_store::{RunEnd, RunStart, Store};
+use stagewright_store::{RunEnd, RunStart, RunStatus, Store};
 
 use crate::args::{Global, RunArgs};
 use crate::commands::get::replace;
@@ -103,7 +103,7 @@ fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option
         workflow: head.workflow,
         workflow_path: std::path::absolute(&args.workflow.workflow).unwrap_or_else(|_| args.workflow.workflow.clone()),
         args: std::env::args().skip(1).collect(),
-        started: jiff::Timestamp::now().as_millisecond(),
+        started: stagewright_store::now(),
     };
     let Some(id) = store.unchanged_run(&start, &head.run)? else { return Ok(None) };
     for line in &head.lines {
@@ -179,14 +179,9 @@ fn summary_json(
     metrics: &VariantMetrics,
     report: &Path,
 ) -> serde_json::Value {
-    let status = match outcome.end {
-        RunEnd::Succeeded => "succeeded",
-        RunEnd::Failed => "failed",
-        RunEnd::Interrupted => "interrupted",
-    };
     json!({
         "run": outcome.run,
-        "status": status,
+        "status": RunStatus::from(outcome.end).name(),
         "seconds": outcome.seconds,
         "stages": record.stages,
         "metrics": metrics_json(metrics),
