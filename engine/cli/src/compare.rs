@@ -24,7 +24,7 @@ pub(crate) fn metrics(plan: &Plan, outcome: &RunOutcome, store: &Store) -> Resul
                     Ok(Artifact::Metrics(metrics)) => {
                         stages.insert(stage.clone(), (*metrics).clone());
                     }
-                    Ok(Artifact::Table(_)) => {}
+                    Ok(_) => {}
                     Err(ReadError::Store(error)) => return Err(error.into()),
                     Err(error) => {
                         return Err(Failure::environment(format!("the metrics of `{stage}`: {error}"))

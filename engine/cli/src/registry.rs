@@ -10,7 +10,9 @@ pub(crate) fn registry() -> Registry {
             stagewright_clean::stage_types(),
             stagewright_features::stage_types(),
             stagewright_segment::stage_types(),
+            stagewright_model::stage_types(),
             stagewright_recommend::stage_types(),
+            stagewright_generate::stage_types(),
             stagewright_evaluate::stage_types(),
         ]
         .into_iter()

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use stagewright_contract::{Artifact, CONTRACT_VERSION, Kind, Table, stage_seed};
+use stagewright_contract::{Artifact, CONTRACT_VERSION, Figure, FigureKind, Kind, Series, Table, stage_seed};
 use stagewright_core::{BASE, NodeId, Plan};
 use stagewright_report::{
-    Change, Chart, ChartKind, Check, Column, Comparison, Output, Parameter, Report, Series, Source, StageRow, State,
-    Status, TablePreview, Variant, Version,
+    Change, Check, Column, Comparison, Output, Parameter, Report, Source, StageRow, State, Status, TablePreview,
+    Variant, Version,
 };
 use stagewright_runtime::{NodeStatus, Options, RunOutcome};
 use stagewright_store::{RunEnd, Store};
@@ -34,7 +34,7 @@ pub(crate) fn build(
     options: &Options,
 ) -> Result<Report, Failure> {
     let mut tables = Vec::new();
-    let mut charts: Vec<Chart> = comparison.map(|comparison| curves(comparison, metrics)).unwrap_or_default();
+    let mut charts: Vec<Figure> = comparison.map(|comparison| curves(comparison, metrics)).unwrap_or_default();
     let mut checks = Vec::new();
     if plan.nodes.len() <= MANY {
         for id in 0..plan.nodes.len() {
@@ -186,7 +186,7 @@ fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePr
 }
 
 /// Tables of a number of clusters and a score are drawn.
-fn figure(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<Option<Chart>, Failure> {
+fn figure(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<Option<Figure>, Failure> {
     let titles = [("elbow", "WCSS by number of clusters"), ("silhouettes", "Silhouette by number of clusters")];
     let Some((_, title)) = titles.iter().find(|(name, _)| *name == port) else { return Ok(None) };
     let names: Vec<&str> = table.names().collect();
@@ -200,11 +200,11 @@ fn figure(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<Option<C
         Some(variant) => format!("{} ({variant})", node.stage),
         None => node.stage.clone(),
     };
-    Ok(Some(Chart {
+    Ok(Some(Figure {
         title: format!("{stage}: {title}"),
         x_label: (*x).to_owned(),
         y_label: (*y).to_owned(),
-        kind: ChartKind::Line,
+        kind: FigureKind::Line,
         series: vec![Series::new(*y, points)],
     }))
 }
@@ -232,7 +232,7 @@ fn expectations(plan: &Plan, id: NodeId, table: &Table) -> Result<Vec<Check>, Fa
 }
 
 /// Metrics at several K as curves over K, a line for each variant: for each metric that is compared at some K.
-fn curves(comparison: &Comparison, metrics: &VariantMetrics) -> Vec<Chart> {
+fn curves(comparison: &Comparison, metrics: &VariantMetrics) -> Vec<Figure> {
     let mut names: Vec<(&str, &str)> = Vec::new();
     for row in &comparison.rows {
         let name = row.metric.rsplit_once('@').and_then(|(name, _)| name.split_once('.'));
@@ -253,11 +253,11 @@ fn curves(comparison: &Comparison, metrics: &VariantMetrics) -> Vec<Chart> {
         let series: Vec<Series> =
             comparison.variants.iter().map(|variant| Series::new(variant, line(variant))).collect();
         if series.iter().any(|series| series.points.len() > 1) {
-            charts.push(Chart {
+            charts.push(Figure {
                 title: format!("{stage}.{name} by number of recommendations"),
                 x_label: "K".to_owned(),
                 y_label: name.to_owned(),
-                kind: ChartKind::Line,
+                kind: FigureKind::Line,
                 series,
             });
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Metrics, Table};
+use crate::{Figure, Metrics, Model, Table};
 
 /// What passes through a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +14,10 @@ pub enum Kind {
     Table,
     /// Named numbers. At rest: JSON.
     Metrics,
+    /// What a stage learned, to be applied by another. At rest: JSON.
+    Model,
+    /// Something to look at, as numbers and not as a picture. At rest: JSON.
+    Figure,
 }
 
 impl Kind {
@@ -22,6 +26,8 @@ impl Kind {
         match self {
             Self::Table => "table",
             Self::Metrics => "metrics",
+            Self::Model => "model",
+            Self::Figure => "figure",
         }
     }
 }
@@ -39,6 +45,10 @@ pub enum Artifact {
     Table(Arc<Table>),
     /// Named numbers.
     Metrics(Arc<Metrics>),
+    /// What a stage learned.
+    Model(Arc<Model>),
+    /// Something to look at.
+    Figure(Arc<Figure>),
 }
 
 /// Immutable bytes that an artifact is read from, usually a memory-mapped file.
@@ -76,6 +86,8 @@ impl Artifact {
         match self {
             Self::Table(_) => Kind::Table,
             Self::Metrics(_) => Kind::Metrics,
+            Self::Model(_) => Kind::Model,
+            Self::Figure(_) => Kind::Figure,
         }
     }
 
@@ -83,7 +95,7 @@ impl Artifact {
     pub fn rows(&self) -> Option<u64> {
         match self {
             Self::Table(table) => Some(table.rows() as u64),
-            Self::Metrics(_) => None,
+            Self::Metrics(_) | Self::Model(_) | Self::Figure(_) => None,
         }
     }
 
@@ -95,6 +107,8 @@ impl Artifact {
         match self {
             Self::Table(table) => table.encode(writer),
             Self::Metrics(metrics) => Ok(serde_json::to_writer(writer, &**metrics)?),
+            Self::Model(model) => Ok(serde_json::to_writer(writer, &**model)?),
+            Self::Figure(figure) => Ok(serde_json::to_writer(writer, &**figure)?),
         }
     }
 
@@ -105,13 +119,17 @@ impl Artifact {
     /// # Errors
     /// When the bytes are not an artifact of this kind.
     pub fn decode(kind: Kind, bytes: Bytes) -> Result<Self, DecodeError> {
-        match kind {
-            Kind::Table => Ok(Self::Table(Arc::new(Table::decode(bytes)?))),
-            Kind::Metrics => serde_json::from_slice(bytes.as_ref())
-                .map(|metrics| Self::Metrics(Arc::new(metrics)))
-                .map_err(|error| DecodeError(format!("not a metrics artifact: {error}"))),
-        }
+        Ok(match kind {
+            Kind::Table => Self::Table(Arc::new(Table::decode(bytes)?)),
+            Kind::Metrics => Self::Metrics(Arc::new(from_json(kind, &bytes)?)),
+            Kind::Model => Self::Model(Arc::new(from_json(kind, &bytes)?)),
+            Kind::Figure => Self::Figure(Arc::new(from_json(kind, &bytes)?)),
+        })
     }
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(kind: Kind, bytes: &Bytes) -> Result<T, DecodeError> {
+    serde_json::from_slice(bytes.as_ref()).map_err(|error| DecodeError(format!("not a {kind} artifact: {error}")))
 }
 
 impl From<Table> for Artifact {
@@ -129,5 +147,29 @@ impl From<Arc<Table>> for Artifact {
 impl From<Metrics> for Artifact {
     fn from(metrics: Metrics) -> Self {
         Self::Metrics(Arc::new(metrics))
+    }
+}
+
+impl From<Arc<Metrics>> for Artifact {
+    fn from(metrics: Arc<Metrics>) -> Self {
+        Self::Metrics(metrics)
+    }
+}
+
+impl From<Model> for Artifact {
+    fn from(model: Model) -> Self {
+        Self::Model(Arc::new(model))
+    }
+}
+
+impl From<Arc<Model>> for Artifact {
+    fn from(model: Arc<Model>) -> Self {
+        Self::Model(model)
+    }
+}
+
+impl From<Figure> for Artifact {
+    fn from(figure: Figure) -> Self {
+        Self::Figure(Arc::new(figure))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::{Artifact, Metrics, SourceFile, StageError, Table};
+use crate::{Artifact, Ledger, Metrics, Model, Secret, SecretValue, SourceFile, StageError, Table};
 
 /// The line between a running stage and whoever watches it: cancellation one way, progress and warnings the other.
 #[derive(Debug, Default)]
@@ -57,6 +57,8 @@ pub struct StageContext {
     sources: BTreeMap<String, Vec<SourceFile>>,
     outputs: BTreeMap<String, Artifact>,
     personal: BTreeSet<String>,
+    secrets: BTreeMap<String, SecretValue>,
+    ledger: Option<Arc<dyn Ledger>>,
     seed: u64,
     monitor: Arc<Monitor>,
 }
@@ -73,12 +75,27 @@ impl StageContext {
             .values()
             .filter_map(|artifact| match artifact {
                 Artifact::Table(table) => Some(table.personal()),
-                Artifact::Metrics(_) => None,
+                _ => None,
             })
             .flatten()
             .map(str::to_owned)
             .collect();
-        Self { inputs, sources, outputs: BTreeMap::new(), personal, seed, monitor }
+        let outputs = BTreeMap::new();
+        Self { inputs, sources, outputs, personal, secrets: BTreeMap::new(), ledger: None, seed, monitor }
+    }
+
+    /// The same context with the values of the secrets that the stage declares, by name.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: BTreeMap<String, SecretValue>) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// The same context with a ledger.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
     }
 
     /// Whether something is connected to an optional input.
@@ -108,6 +125,37 @@ impl StageContext {
         }
     }
 
+    /// The model at an input.
+    ///
+    /// # Errors
+    /// A bug when no model is connected there: the plan checks connections and kinds.
+    pub fn model(&self, port: &str) -> Result<Arc<Model>, StageError> {
+        match self.inputs.get(port) {
+            Some(Artifact::Model(model)) => Ok(Arc::clone(model)),
+            _ => Err(StageError::bug(format!("no model is connected to input `{port}`"))),
+        }
+    }
+
+    /// The value of a secret that the stage declares.
+    ///
+    /// # Errors
+    /// When the environment does not hold it.
+    pub fn secret(&self, secret: &Secret) -> Result<&SecretValue, StageError> {
+        let name = secret.name();
+        self.secrets.get(name).ok_or_else(|| {
+            StageError::environment(format!("the secret `{name}` is not set"))
+                .with_help(format!("set the environment variable `{name}`"))
+        })
+    }
+
+    /// Where answers that cost something are kept, row by row.
+    ///
+    /// # Errors
+    /// A bug when there is none: the engine gives one to every stage.
+    pub fn ledger(&self) -> Result<Arc<dyn Ledger>, StageError> {
+        self.ledger.clone().ok_or_else(|| StageError::bug("the stage was given no ledger"))
+    }
+
     /// The files of the source that parameter `param` names, in the order of their paths.
     pub fn sources(&self, param: &str) -> &[SourceFile] {
         self.sources.get(param).map_or(&[], Vec::as_slice)
@@ -126,7 +174,7 @@ impl StageContext {
     /// stage that renames or derives columns marks the new ones itself.
     ///
     /// # Errors
-    /// A bug when the output was set before.
+    /// A bug when the output was set before, or is a figure with a number that is not finite.
     pub fn put(&mut self, port: &str, artifact: impl Into<Artifact>) -> Result<(), StageError> {
         let artifact = match artifact.into() {
             Artifact::Table(table) => {
@@ -139,7 +187,11 @@ impl StageContext {
                     Artifact::Table(table)
                 }
             }
-            other @ Artifact::Metrics(_) => other,
+            Artifact::Figure(figure) => {
+                figure.check()?;
+                Artifact::Figure(figure)
+            }
+            other @ (Artifact::Metrics(_) | Artifact::Model(_)) => other,
         };
         if self.outputs.insert(port.to_owned(), artifact).is_some() {
             return Err(StageError::bug(format!("output `{port}` was set twice")));

@@ -12,6 +12,22 @@ pub struct Source {
     pub param: &'static str,
     /// The path or glob pattern as the workflow gives it.
     pub pattern: String,
+    /// Whether it is no mistake that there is no such file (yet).
+    pub optional: bool,
+}
+
+impl Source {
+    /// Files that must be there.
+    pub fn new(param: &'static str, pattern: impl Into<String>) -> Self {
+        Self { param, pattern: pattern.into(), optional: false }
+    }
+
+    /// The same source, but there may be no such file.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
 }
 
 /// A file found for a [`Source`].

@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Digest, Port, Source, StageContext, StageDescriptor, StageError};
+use crate::{
+    Digest, Direction, Disclosure, Kind, PersonalColumns, Port, SecretUse, Source, StageContext, StageDescriptor,
+    StageError,
+};
 
 /// A stage type. The implementing struct holds the parameters: its fields, their defaults and their doc comments are
 /// what `with:` accepts and what `stagewright stages TYPE` prints.
@@ -36,6 +39,30 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
 
     /// The files that the stage reads from outside the workflow.
     fn sources(&self) -> Vec<Source> {
+        Vec::new()
+    }
+
+    /// Which columns of its output tables may be personal, given which of its input tables are: what the plan follows
+    /// from ingest to wherever data leaves. It may name too many, never too few. Unless a stage type says otherwise,
+    /// every output table may have every personal column of every input; override it where columns are dropped, renamed
+    /// or made.
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let all: std::collections::BTreeSet<String> = inputs.values().flatten().cloned().collect();
+        Self::ports()
+            .into_iter()
+            .filter(|port| port.direction == Direction::Output && port.kind == Kind::Table)
+            .map(|port| (port.name, all.clone()))
+            .collect()
+    }
+
+    /// The inputs whose contents leave the workflow: a prompt, a figure, a delivery. A workflow in which personal
+    /// columns would get there is refused before anything executes.
+    fn discloses(&self) -> Vec<Disclosure> {
+        Vec::new()
+    }
+
+    /// The secrets that its parameters name.
+    fn secrets(&self) -> Vec<SecretUse> {
         Vec::new()
     }
 
@@ -87,6 +114,15 @@ pub trait ConfiguredStage: Send + Sync {
     /// See [`Stage::sources`].
     fn sources(&self) -> Vec<Source>;
 
+    /// See [`Stage::personal`].
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns;
+
+    /// See [`Stage::discloses`].
+    fn discloses(&self) -> Vec<Disclosure>;
+
+    /// See [`Stage::secrets`].
+    fn secrets(&self) -> Vec<SecretUse>;
+
     /// See [`Stage::run`].
     ///
     /// # Errors
@@ -106,6 +142,18 @@ impl<S: Stage> ConfiguredStage for Configured<S> {
 
     fn sources(&self) -> Vec<Source> {
         self.stage.sources()
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        self.stage.personal(inputs)
+    }
+
+    fn discloses(&self) -> Vec<Disclosure> {
+        self.stage.discloses()
+    }
+
+    fn secrets(&self) -> Vec<SecretUse> {
+        self.stage.secrets()
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    Artifact, Digest, Metrics, Monitor, ParamError, SourceFile, Stage, StageContext, StageError, StageType, Table,
+    Artifact, Digest, Figure, Ledger, MemoryLedger, Metrics, Model, Monitor, ParamError, SecretValue, SourceFile,
+    Stage, StageContext, StageError, StageType, Table,
 };
 
 /// A stage to be run in a test.
@@ -27,6 +28,8 @@ pub struct Trial {
     params: Value,
     inputs: BTreeMap<String, Artifact>,
     seed: u64,
+    secrets: BTreeMap<String, SecretValue>,
+    ledger: Arc<dyn Ledger>,
 }
 
 /// What a stage put out in a test.
@@ -41,7 +44,14 @@ pub struct Done {
 impl Trial {
     /// A trial of a stage type with parameters.
     pub fn of(stage_type: &StageType, params: Value) -> Self {
-        Self { stage_type: stage_type.clone(), params, inputs: BTreeMap::new(), seed: 42 }
+        Self {
+            stage_type: stage_type.clone(),
+            params,
+            inputs: BTreeMap::new(),
+            seed: 42,
+            secrets: BTreeMap::new(),
+            ledger: Arc::new(MemoryLedger::default()),
+        }
     }
 
     /// A trial of the stage type that `S` implements.
@@ -63,6 +73,20 @@ impl Trial {
         self
     }
 
+    /// Sets a secret.
+    #[must_use]
+    pub fn secret(mut self, name: &str, value: &str) -> Self {
+        self.secrets.insert(name.to_owned(), SecretValue::new(value));
+        self
+    }
+
+    /// Sets the ledger (a new one unless set).
+    #[must_use]
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
     /// Checks the parameters alone.
     ///
     /// # Errors
@@ -80,6 +104,9 @@ impl Trial {
         let mut sources: BTreeMap<String, Vec<SourceFile>> = BTreeMap::new();
         for source in stage.sources() {
             let path = Path::new(&source.pattern);
+            if source.optional && !path.exists() {
+                continue;
+            }
             let bytes =
                 std::fs::read(path).map_err(|error| StageError::environment(format!("{}: {error}", source.pattern)))?;
             sources.entry(source.param.to_owned()).or_default().push(SourceFile {
@@ -90,7 +117,9 @@ impl Trial {
             });
         }
         let monitor = Arc::new(Monitor::default());
-        let mut context = StageContext::new(self.inputs, sources, self.seed, Arc::clone(&monitor));
+        let mut context = StageContext::new(self.inputs, sources, self.seed, Arc::clone(&monitor))
+            .with_secrets(self.secrets)
+            .with_ledger(self.ledger);
         stage.run(&mut context)?;
         Ok(Done { outputs: context.into_outputs(), warnings: monitor.warnings() })
     }
@@ -117,6 +146,28 @@ impl Done {
         match self.outputs.get(port) {
             Some(Artifact::Metrics(metrics)) => Arc::clone(metrics),
             other => panic!("no metrics at output `{port}`: {other:?}"),
+        }
+    }
+
+    /// The model at an output.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn model(&self, port: &str) -> Arc<Model> {
+        match self.outputs.get(port) {
+            Some(Artifact::Model(model)) => Arc::clone(model),
+            other => panic!("no model at output `{port}`: {other:?}"),
+        }
+    }
+
+    /// The figure at an output.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn figure(&self, port: &str) -> Arc<Figure> {
+        match self.outputs.get(port) {
+            Some(Artifact::Figure(figure)) => Arc::clone(figure),
+            other => panic!("no figure at output `{port}`: {other:?}"),
         }
     }
 

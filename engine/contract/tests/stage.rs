@@ -187,7 +187,7 @@ impl Stage for Keep {
     }
 
     fn sources(&self) -> Vec<Source> {
-        self.path.iter().map(|path| Source { param: "path", pattern: path.clone() }).collect()
+        self.path.iter().map(|path| Source::new("path", path.clone())).collect()
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
@@ -251,7 +251,7 @@ fn outputs_are_there_as_their_parameters_or_the_defaults_say() {
 fn a_configured_stage_has_every_default_filled_in() {
     let configured = keep().configure(&json!({ "path": "a.csv" })).unwrap();
     assert_eq!(*configured.params(), json!({ "rows": 2, "others": false, "path": "a.csv", "second": true }));
-    assert_eq!(configured.sources(), [Source { param: "path", pattern: "a.csv".to_owned() }]);
+    assert_eq!(configured.sources(), [Source::new("path", "a.csv")]);
 }
 
 #[test]

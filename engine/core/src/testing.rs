@@ -163,7 +163,7 @@ stage!(
     seeded: false,
     [Port::output("table", Kind::Table, "The file.")],
     fn sources(&self) -> Vec<Source> {
-        vec![Source { param: "path", pattern: self.path.clone() }]
+        vec![Source::new("path", self.path.clone())]
     }
 );
 stage!(

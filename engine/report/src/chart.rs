@@ -1,6 +1,8 @@
 //! Small charts: curves, and bars that lie so that their names can be read.
 
-use serde::Serialize;
+use std::ops::Deref;
+
+use stagewright_contract::{Figure, FigureKind, Point, X};
 
 use crate::number;
 use crate::text::{cut, width, xml};
@@ -15,107 +17,36 @@ const BARS: usize = 30;
 /// How many series look different.
 pub(crate) const LOOKS: usize = 6;
 
-/// A figure: what it shows, and the numbers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Chart {
-    /// What it shows, in a few words.
-    pub title: String,
-    /// What runs across, with its unit if it has one.
-    pub x_label: String,
-    /// What is measured, with its unit if it has one.
-    pub y_label: String,
-    /// Curves or bars.
-    pub kind: ChartKind,
-    /// The curves, or the bars beside each other at each place.
-    pub series: Vec<Series>,
-}
+/// A figure as it is drawn.
+#[derive(Clone, Copy)]
+pub(crate) struct Chart<'a>(pub(crate) &'a Figure);
 
-/// How a chart is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChartKind {
-    /// Points joined by lines.
-    Line,
-    /// A bar for each point.
-    Bar,
-}
+impl Deref for Chart<'_> {
+    type Target = Figure;
 
-/// Points that belong together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Series {
-    /// What they belong to, such as a variant.
-    pub name: String,
-    /// The points.
-    pub points: Vec<Point>,
-}
-
-/// A point of a series.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// Where.
-    pub x: X,
-    /// How much; `None` where it is undefined.
-    pub y: Option<f64>,
-}
-
-/// A place on the axis that runs across.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum X {
-    /// A number; curves place it to scale.
-    Number(f64),
-    /// A name; its place is that of its first mention.
-    Name(String),
-}
-
-impl Series {
-    /// A series of points (where, how much).
-    pub fn new<T: Into<X>>(name: impl Into<String>, points: impl IntoIterator<Item = (T, f64)>) -> Self {
-        let points = points.into_iter().map(|(x, y)| Point { x: x.into(), y: Some(y) }).collect();
-        Self { name: name.into(), points }
+    fn deref(&self) -> &Figure {
+        self.0
     }
 }
 
-impl From<f64> for X {
-    fn from(number: f64) -> Self {
-        Self::Number(number)
+/// A place as it is read on an axis and in a table.
+pub(crate) fn place_text(place: &X) -> String {
+    match place {
+        X::Number(number) => number::number(*number),
+        X::Name(name) => name.clone(),
     }
 }
 
-impl From<&str> for X {
-    fn from(name: &str) -> Self {
-        Self::Name(name.to_owned())
-    }
+fn height(point: &Point) -> Option<f64> {
+    point.y.filter(|y| drawable(*y))
 }
 
-impl From<String> for X {
-    fn from(name: String) -> Self {
-        Self::Name(name)
-    }
-}
-
-impl X {
-    /// As it is read on an axis and in a table.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::Number(number) => number::number(*number),
-            Self::Name(name) => name.clone(),
-        }
-    }
-}
-
-impl Point {
-    fn height(&self) -> Option<f64> {
-        self.y.filter(|y| drawable(*y))
-    }
-}
-
-impl Chart {
+impl<'a> Chart<'a> {
     /// Every place on the axis that runs across, once: numbers ascending, names in the order of their first mention.
-    pub(crate) fn places(&self) -> Vec<&X> {
-        let mut places: Vec<&X> = Vec::new();
+    pub(crate) fn places(&self) -> Vec<&'a X> {
+        let mut places: Vec<&'a X> = Vec::new();
         let mut seen = std::collections::HashSet::new();
-        for point in self.series.iter().flat_map(|series| &series.points) {
+        for point in self.0.series.iter().flat_map(|series| &series.points) {
             let key = match &point.x {
                 X::Number(number) => (Some(number.to_bits()), None),
                 X::Name(name) => (None, Some(name.as_str())),
@@ -124,7 +55,7 @@ impl Chart {
                 places.push(&point.x);
             }
         }
-        if self.kind == ChartKind::Line {
+        if self.kind == FigureKind::Line {
             places.sort_by(|a, b| match (a, b) {
                 (X::Number(a), X::Number(b)) => a.total_cmp(b),
                 _ => std::cmp::Ordering::Equal,
@@ -136,8 +67,8 @@ impl Chart {
     /// The drawing, as an element of an HTML page whose style gives it colours.
     pub(crate) fn svg(&self) -> String {
         match self.kind {
-            ChartKind::Line => self.lines(),
-            ChartKind::Bar => self.bars(),
+            FigureKind::Bar => self.bars(),
+            _ => self.lines(),
         }
     }
 
@@ -161,7 +92,7 @@ impl Chart {
             .iter()
             .map(|series| {
                 let mut points: Vec<(Option<f64>, Option<f64>)> =
-                    series.points.iter().map(|point| (at(&point.x), point.height())).collect();
+                    series.points.iter().map(|point| (at(&point.x), height(point))).collect();
                 points.sort_by(|a, b| a.0.unwrap_or(f64::INFINITY).total_cmp(&b.0.unwrap_or(f64::INFINITY)));
                 points.into_iter().map(|(x, y)| Some((x?, y?))).collect()
             })
@@ -203,7 +134,7 @@ impl Chart {
         }
         let x_ticks: Vec<(f64, String)> = if names.is_empty() {
             if places.len() <= 12 {
-                places.iter().filter_map(|place| Some((at(place)?, place.text()))).collect()
+                places.iter().filter_map(|place| Some((at(place)?, place_text(place)))).collect()
             } else {
                 let (from, to, step) = nice(left, right, 6);
                 let ticks = ticks(from, to, step);
@@ -211,7 +142,7 @@ impl Chart {
                 ticks.into_iter().zip(texts).filter(|(tick, _)| (left..=right).contains(tick)).collect()
             }
         } else {
-            places.iter().enumerate().map(|(at, place)| (at as f64, cut(&place.text(), 12))).collect()
+            places.iter().enumerate().map(|(at, place)| (at as f64, cut(&place_text(place), 12))).collect()
         };
         let mut free_from = f64::NEG_INFINITY;
         for (tick, text) in x_ticks {
@@ -258,7 +189,7 @@ impl Chart {
 
     fn bars(&self) -> String {
         let places = self.places();
-        let heights = || self.series.iter().flat_map(|series| &series.points).filter_map(Point::height);
+        let heights = || self.series.iter().flat_map(|series| &series.points).filter_map(height);
         if heights().next().is_none() {
             return self.nothing();
         }
@@ -266,7 +197,7 @@ impl Chart {
         let high = heights().fold(0.0, f64::max);
         let shown = places.get(..places.len().min(BARS)).unwrap_or(&places);
         let scale = number::Scale::of(heights());
-        let names: Vec<String> = shown.iter().map(|place| cut(&place.text(), 22)).collect();
+        let names: Vec<String> = shown.iter().map(|place| cut(&place_text(place), 22)).collect();
         let name_room = names.iter().map(|name| width(name)).max().unwrap_or(0) as f64 * COLUMN + 10.0;
         let value_room = heights().map(|y| width(&scale.number(y))).max().unwrap_or(0) as f64 * COLUMN + 8.0;
         let plot = (WIDTH - name_room - value_room).max(60.0);
@@ -286,7 +217,7 @@ impl Chart {
             let top = 24.0 + group * row as f64;
             svg += &format!("<text class=\"label\" x=\"0\" y=\"{:.1}\">{}</text>", top + 10.5, xml(name));
             for (index, series) in self.series.iter().enumerate() {
-                let Some(y) = series.points.iter().find(|point| point.x == **place).and_then(Point::height) else {
+                let Some(y) = series.points.iter().find(|point| point.x == **place).and_then(height) else {
                     continue;
                 };
                 let y_top = top + index as f64 * (bar + 2.0);
@@ -402,6 +333,8 @@ fn tick_texts(ticks: &[f64], step: f64) -> Vec<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use stagewright_contract::Series;
+
     use super::*;
 
     #[test]
@@ -426,16 +359,16 @@ mod tests {
             vec![1e-320],
         ];
         for values in extremes {
-            for kind in [ChartKind::Line, ChartKind::Bar] {
+            for kind in [FigureKind::Line, FigureKind::Bar] {
                 let points = values.iter().map(|&y| (y, y));
-                let chart = Chart {
+                let figure = Figure {
                     title: "t".to_owned(),
                     x_label: "x".to_owned(),
                     y_label: "y".to_owned(),
                     kind,
                     series: vec![Series::new("s", points)],
                 };
-                let svg = chart.svg();
+                let svg = Chart(&figure).svg();
                 assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{values:?}: {svg}");
             }
@@ -445,17 +378,17 @@ mod tests {
     #[test]
     fn curves_run_by_number_and_break_where_a_value_is_undefined() {
         let point = |x: f64, y| Point { x: x.into(), y };
-        let chart = Chart {
+        let figure = Figure {
             title: "t".to_owned(),
             x_label: "k".to_owned(),
             y_label: "y".to_owned(),
-            kind: ChartKind::Line,
+            kind: FigureKind::Line,
             series: vec![Series {
                 name: "s".to_owned(),
                 points: vec![point(3.0, Some(1.0)), point(1.0, Some(2.0)), point(2.0, None), point(4.0, Some(2.0))],
             }],
         };
-        let svg = chart.svg();
+        let svg = Chart(&figure).svg();
         let curve = svg.lines().find(|line| line.contains("curve")).unwrap();
         assert_eq!(curve.matches('M').count(), 2, "{curve}");
         assert_eq!(curve.matches('L').count(), 1, "{curve}");

@@ -1,10 +1,11 @@
 //! The report of a run as one page.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use stagewright_contract::{Figure, FigureKind};
 
-use crate::chart::{LOOKS, marker};
+use crate::chart::{Chart, LOOKS, marker, place_text};
 use crate::number::{self, NONE};
-use crate::{Cell, Chart, ChartKind, Comparison, Graph, Report, Row, StageRow, State, Status, TablePreview, Variant};
+use crate::{Cell, Comparison, Graph, Report, Row, StageRow, State, Status, TablePreview, Variant};
 
 /// A page needs nothing from anywhere, so it may fetch nothing and run nothing, whatever a name in it says.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
@@ -282,11 +283,12 @@ fn variants(variants: &[Variant]) -> Markup {
     }
 }
 
-fn charts(charts: &[Chart]) -> Markup {
+fn charts(charts: &[Figure]) -> Markup {
     html! { div.charts { @for chart in charts { (figure(chart)) } } }
 }
 
-fn figure(chart: &Chart) -> Markup {
+fn figure(figure: &Figure) -> Markup {
+    let chart = Chart(figure);
     let places = chart.places();
     let numbers = html! {
         table {
@@ -311,7 +313,7 @@ fn figure(chart: &Chart) -> Markup {
             tbody {
                 @for place in places.iter().take(CHART_ROWS) {
                     tr {
-                        th scope="row" { (place.text()) }
+                        th scope="row" { (place_text(place)) }
                         @for series in &chart.series {
                             @let value = series.points.iter().find(|point| point.x == **place).and_then(|point| point.y);
                             td.num { (value.map_or_else(|| NONE.to_owned(), number::number)) }
@@ -331,8 +333,8 @@ fn figure(chart: &Chart) -> Markup {
                             svg viewBox="0 0 12 12" aria-hidden="true" {
                                 g class={ "s" (at % LOOKS) } {
                                     @match chart.kind {
-                                        ChartKind::Line => (PreEscaped(marker(at, 6.0, 6.0))),
-                                        ChartKind::Bar => rect.bar x="1" y="1" width="10" height="10" {},
+                                        FigureKind::Line | FigureKind::Scatter => (PreEscaped(marker(at, 6.0, 6.0))),
+                                        _ => rect.bar x="1" y="1" width="10" height="10" {},
                                     }
                                 }
                             }

@@ -22,7 +22,6 @@ mod report;
 pub mod table;
 pub mod text;
 
-pub use chart::{Chart, ChartKind, Point, Series, X};
 pub use comparison::{Cell, Comparison, Goal, Row, comparison_text};
 pub use graph::{Edge, Graph, Node, State};
 pub use html::html;

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{Chart, Comparison, Graph, State};
+use stagewright_contract::Figure;
+
+use crate::{Comparison, Graph, State};
 
 /// All that one run has to tell.
 ///
@@ -31,7 +33,7 @@ pub struct Report {
     /// What each variant is.
     pub variants: Vec<Variant>,
     /// Figures.
-    pub charts: Vec<Chart>,
+    pub charts: Vec<Figure>,
     /// First rows of tables.
     pub tables: Vec<TablePreview>,
     /// The stages and what flows between them.

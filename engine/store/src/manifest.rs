@@ -59,7 +59,7 @@ impl Output {
             rows: artifact.rows(),
             schema: match artifact {
                 Artifact::Table(table) => table.schema(),
-                Artifact::Metrics(_) => Vec::new(),
+                Artifact::Metrics(_) | Artifact::Model(_) | Artifact::Figure(_) => Vec::new(),
             },
         }
     }
@@ -346,6 +346,8 @@ fn add_output(entry: &mut Entry, row: &Row) -> rusqlite::Result<()> {
     let kind = match row.get_ref(8)?.as_str()? {
         "table" => Kind::Table,
         "metrics" => Kind::Metrics,
+        "model" => Kind::Model,
+        "figure" => Kind::Figure,
         other => return Err(db::unreadable(8, format!("unknown kind of artifact `{other}`"))),
     };
     let output = Output {

@@ -61,7 +61,7 @@ with:
     }
 
     fn sources(&self) -> Vec<Source> {
-        vec![Source { param: "path", pattern: self.path.clone() }]
+        vec![Source::new("path", self.path.clone())]
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

@@ -39,12 +39,19 @@ pub(crate) fn run(args: &GetArgs, global: &Global) -> Result<ExitCode, Failure> 
         .read(output.kind, output.digest)
         .map_err(|error| Failure::environment(error.to_string()).with_help("run again: the stage is computed again"))?;
     let format = args.format.or_else(|| args.output.as_deref().and_then(by_ending));
-    match (artifact, &args.output, format) {
-        (Artifact::Metrics(metrics), None, _) => println!("{}", pretty(&metrics)?),
-        (Artifact::Metrics(metrics), Some(path), _) => {
-            let text = pretty(&metrics)? + "\n";
-            replace(path, |file| file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error)))?;
+    let json = |text: String| match &args.output {
+        None => {
+            println!("{text}");
+            Ok(())
         }
+        Some(path) => replace(path, |file| {
+            file.write_all(format!("{text}\n").as_bytes()).map_err(|error| cannot_write(path, &error))
+        }),
+    };
+    match (artifact, &args.output, format) {
+        (Artifact::Metrics(metrics), ..) => json(pretty(&*metrics)?)?,
+        (Artifact::Model(model), ..) => json(pretty(&*model)?)?,
+        (Artifact::Figure(figure), ..) => json(pretty(&*figure)?)?,
         (Artifact::Table(table), None, None) if io::stdout().is_terminal() => show(&table)?,
         (Artifact::Table(table), None, format) => {
             let mut out = io::BufWriter::new(io::stdout().lock());
@@ -109,8 +116,8 @@ fn format_of(format: Option<ExportFormat>) -> Format {
     }
 }
 
-fn pretty(metrics: &stagewright_contract::Metrics) -> Result<String, Failure> {
-    serde_json::to_string_pretty(metrics).map_err(|error| Failure::environment(error.to_string()))
+fn pretty(artifact: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(artifact).map_err(|error| Failure::environment(error.to_string()))
 }
 
 fn show(table: &Table) -> Result<(), Failure> {

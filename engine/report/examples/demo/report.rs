@@ -1,8 +1,9 @@
 //! A report with everything in it; its numbers are made up.
 
+use stagewright_contract::{Figure, FigureKind, Point, Series};
 use stagewright_report::{
-    Cell, Change, Chart, ChartKind, Check, Column, Comparison, Edge, Goal, Graph, Node, Output, Parameter, Point,
-    Report, Row, Series, Source, StageRow, State, Status, TablePreview, Variant, Version,
+    Cell, Change, Check, Column, Comparison, Edge, Goal, Graph, Node, Output, Parameter, Report, Row, Source, StageRow,
+    State, Status, TablePreview, Variant, Version,
 };
 
 const VARIANTS: [&str; 3] = ["as-published", "honest", "hybrid"];
@@ -140,7 +141,7 @@ fn variants() -> Vec<Variant> {
     ]
 }
 
-fn charts() -> Vec<Chart> {
+fn charts() -> Vec<Figure> {
     let ks = || (1..=10).map(f64::from);
     let curve =
         |name: &str, from: f64, decay: f64| Series::new(name, ks().map(move |k| (k, from / (1.0 + decay * (k - 1.0)))));
@@ -156,35 +157,35 @@ fn charts() -> Vec<Chart> {
         .collect();
     by_k[2].points[1] = Point { x: 5.0.into(), y: None };
     vec![
-        Chart {
+        Figure {
             title: "Elbow: within-cluster sum of squares by k".to_owned(),
             x_label: "k".to_owned(),
             y_label: "within-cluster sum of squares".to_owned(),
-            kind: ChartKind::Line,
+            kind: FigureKind::Line,
             series: vec![curve("K-Means", 14_708.0, 0.7)],
         },
-        Chart {
+        Figure {
             title: "Silhouette by k".to_owned(),
             x_label: "k".to_owned(),
             y_label: "mean silhouette, −1 to 1".to_owned(),
-            kind: ChartKind::Line,
+            kind: FigureKind::Line,
             series: silhouettes
                 .iter()
                 .map(|(name, values)| Series::new(*name, (2..=5).map(f64::from).zip(*values)))
                 .collect(),
         },
-        Chart {
+        Figure {
             title: "nDCG@K by variant".to_owned(),
             x_label: "K".to_owned(),
             y_label: "nDCG@K".to_owned(),
-            kind: ChartKind::Line,
+            kind: FigureKind::Line,
             series: by_k,
         },
-        Chart {
+        Figure {
             title: "Revenue by category".to_owned(),
             x_label: "category".to_owned(),
             y_label: "revenue (£)".to_owned(),
-            kind: ChartKind::Bar,
+            kind: FigureKind::Bar,
             series: vec![Series::new(
                 "revenue",
                 [
@@ -197,11 +198,11 @@ fn charts() -> Vec<Chart> {
                 ],
             )],
         },
-        Chart {
+        Figure {
             title: "Mean spend by age".to_owned(),
             x_label: "age".to_owned(),
             y_label: "£ per user".to_owned(),
-            kind: ChartKind::Bar,
+            kind: FigureKind::Bar,
             series: vec![
                 Series::new("cluster 0", [("under 20", 71.2), ("20–30", 77.0), ("30–40", 79.4), ("over 40", 74.9)]),
                 Series::new("cluster 1", [("under 20", 210.1), ("20–30", 232.8), ("30–40", 229.7), ("over 40", 241.0)]),
