@@ -1,0 +1,142 @@
+//! What an estimator has learned: the state of a [`Model`], and how it predicts.
+
+use polars::prelude::DataFrame;
+use serde::{Deserialize, Serialize};
+use stagewright_contract::{Model, StageError, Task};
+
+use crate::features::{Encoding, Feature, Features};
+use crate::linear_predictor::LinearPredictor;
+use crate::matrix::Matrix;
+use crate::target::Classes;
+
+/// What an estimator has learned, enough to predict. Each form carries its version in its name; a change to what a form
+/// means is a new form beside the old one, so that stored models go on to mean what they meant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "form")]
+pub enum Predictor {
+    /// A weighted sum of the columns, or the probability that belongs to it.
+    #[serde(rename = "linear/1")]
+    Linear(LinearPredictor),
+    /// The first column as it is: a probability that comes from elsewhere.
+    #[serde(rename = "given/1")]
+    Given,
+}
+
+impl Predictor {
+    /// A probability or a value for each row, for a matrix of as many columns as it has learned from. Where values are
+    /// missing and [`Predictor::takes_missing`] is false, what it says is of no use.
+    pub fn predict(&self, matrix: &Matrix) -> Vec<f64> {
+        match self {
+            Self::Linear(linear) => linear.predict(matrix),
+            Self::Given => matrix.columns().first().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Whether it can do with missing values.
+    pub fn takes_missing(&self) -> bool {
+        match self {
+            Self::Linear(_) | Self::Given => false,
+        }
+    }
+}
+
+/// The state of a [`Model`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Learned {
+    /// How each feature becomes columns of the matrix.
+    pub(crate) encodings: Vec<Encoding>,
+    /// What 0 and 1 stand for, of a classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) classes: Option<Classes>,
+    /// What predicts.
+    pub(crate) predictor: Predictor,
+}
+
+/// What a model says about a table.
+pub(crate) struct Predictions {
+    /// A probability or a value for each row; `None` where there is none.
+    pub(crate) values: Vec<Option<f64>>,
+    /// What a person should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Learned {
+    /// The model of this state.
+    ///
+    /// # Errors
+    /// A bug, when the state cannot be written down.
+    pub(crate) fn into_model(
+        self,
+        learned_by: &str,
+        task: Task,
+        features: &Features,
+        target: &str,
+        rows: usize,
+    ) -> Result<Model, StageError> {
+        let state = serde_json::to_value(&self)
+            .map_err(|error| StageError::bug(format!("what was learned cannot be written down: {error}")))?;
+        Ok(Model {
+            learned_by: learned_by.to_owned(),
+            task,
+            features: features.0.iter().map(|feature| feature.column.clone()).collect(),
+            target: target.to_owned(),
+            rows: rows as u64,
+            state,
+        })
+    }
+
+    /// The features and the state of a model.
+    ///
+    /// # Errors
+    /// When the state is of a form that is not known here.
+    pub(crate) fn of(model: &Model) -> Result<(Features, Self), StageError> {
+        let unknown = |why: String| {
+            StageError::data(format!("the model of `{}` has a form that is not known: {why}", model.learned_by))
+                .with_help("learn it again with this version of the program")
+        };
+        let learned: Self = serde_json::from_value(model.state.clone()).map_err(|error| unknown(error.to_string()))?;
+        if learned.encodings.len() != model.features.len() {
+            return Err(unknown("its features and its state differ".to_owned()));
+        }
+        if (model.task == Task::Classification) != learned.classes.is_some() {
+            return Err(unknown("its task and its state differ".to_owned()));
+        }
+        let features = model
+            .features
+            .iter()
+            .zip(&learned.encodings)
+            .map(|(column, encoding)| Feature { column: column.clone(), encoding: encoding.clone() })
+            .collect();
+        Ok((Features(features), learned))
+    }
+
+    /// What it says about each row of a table with the columns of its features.
+    ///
+    /// # Errors
+    /// Those of [`Features::encode`].
+    pub(crate) fn predict(&self, features: &Features, frame: &DataFrame) -> Result<Predictions, StageError> {
+        let encoded = features.encode(frame)?;
+        let mut warnings = encoded.warnings;
+        let values = self.predict_matrix(&encoded.matrix);
+        let without = values.iter().filter(|value| value.is_none()).count();
+        if without > 0 {
+            let why = if self.predictor.takes_missing() {
+                "their values are too large"
+            } else {
+                "a feature is missing or too large"
+            };
+            warnings.push(format!("{without} of {} rows have no prediction: {why}", values.len()));
+        }
+        Ok(Predictions { values, warnings })
+    }
+
+    /// What it says about each row of a matrix.
+    pub(crate) fn predict_matrix(&self, matrix: &Matrix) -> Vec<Option<f64>> {
+        let takes_missing = self.predictor.takes_missing();
+        let values = self.predictor.predict(matrix);
+        let known = |(row, value): (usize, f64)| {
+            (value.is_finite() && (takes_missing || !matrix.is_missing(row))).then_some(value)
+        };
+        values.into_iter().enumerate().map(known).collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! Every stage type on its example, and on hostile versions of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{learn_and, shop};
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use stagewright_contract::{Kind, Port, Stage, StageContext, StageError};
+use stagewright_frame::testkit::conformance;
+use stagewright_model::{Learn, Logistic, Predict, stage_types};
+
+fn columns(names: &[&str]) -> DataFrame {
+    shop().head(Some(60)).select(names.iter().copied()).unwrap()
+}
+
+#[test]
+fn logistic() {
+    let shop = columns(&["price", "hour", "department", "member", "bought"]);
+    for params in [
+        json!({ "features": ["price", "hour", "department", "member"], "target": "bought" }),
+        json!({
+            "features": ["price", "hour"], "target": "department", "positive": "frozen", "C": 0.1,
+            "fit_intercept": false, "class_weight": "balanced"
+        }),
+        json!({ "features": ["price", "member"], "target": "bought", "penalty": "none" }),
+    ] {
+        let shop = match params["target"].as_str() {
+            Some("department") => {
+                let two = shop.column("department").unwrap().str().unwrap().not_equal("dairy");
+                shop.filter(&two).unwrap()
+            }
+            _ => shop.clone(),
+        };
+        conformance::<Learn<Logistic>>(&params, &[("table", shop)]);
+    }
+}
+
+/// Learns from one table and predicts another.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct LearnAndPredict {}
+
+impl Stage for LearnAndPredict {
+    const TYPE: &'static str = "model.predict";
+    const EXAMPLE: &'static str = "";
+
+    fn ports() -> Vec<Port> {
+        vec![
+            Port::input("train", Kind::Table, "."),
+            Port::input("table", Kind::Table, "."),
+            Port::output("table", Kind::Table, "."),
+        ]
+    }
+
+    fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
+        let learn = json!({ "features": ["price", "hour", "department", "member"], "target": "bought" });
+        learn_and::<Learn<Logistic>, Predict>(context, learn, json!({}), &["table"])
+    }
+}
+
+#[test]
+fn predict() {
+    let train = columns(&["price", "hour", "department", "member", "bought"]);
+    let table = columns(&["row", "price", "hour", "department", "member"]);
+    conformance::<LearnAndPredict>(&json!({}), &[("train", train), ("table", table)]);
+}
+
+#[test]
+fn descriptors_are_sound() {
+    for stage_type in stage_types() {
+        let descriptor = stage_type.descriptor();
+        let name = &descriptor.name;
+        assert!(name.starts_with("model."), "{name}");
+        assert!(descriptor.summary.ends_with('.') && !descriptor.details.is_empty(), "{name}");
+        assert!(descriptor.ports.iter().all(|port| port.doc.ends_with('.')), "{name}");
+        assert!(descriptor.example.contains("inputs:") && descriptor.example.contains("with:"), "{name}");
+        assert_eq!(descriptor.params["type"], "object", "{name}");
+        assert_eq!(descriptor.params["additionalProperties"], false, "{name}");
+        for (param, schema) in descriptor.params["properties"].as_object().unwrap() {
+            assert!(schema["description"].is_string(), "{name}: `{param}` has no description");
+        }
+    }
+}
