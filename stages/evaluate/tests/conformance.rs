@@ -4,7 +4,7 @@
 
 use polars::prelude::{DataFrame, df};
 use serde_json::json;
-use stagewright_evaluate::{Ranking, stage_types};
+use stagewright_evaluate::{Classification, Ranking, stage_types};
 use stagewright_frame::testkit::conformance;
 
 fn pairs(of: impl Fn(i64) -> i64) -> DataFrame {
@@ -41,9 +41,28 @@ fn ranking() {
 }
 
 #[test]
+fn classification() {
+    let predictions = df![
+        "id" => (0..40).collect::<Vec<i64>>(),
+        "probability" => (0..40).map(|i| f64::from(i * 7 % 40) / 40.0).collect::<Vec<_>>(),
+        "target" => (0..40).map(|i| i64::from(i % 3 == 0)).collect::<Vec<_>>(),
+        "gender" => (0..40).map(|i| if i % 2 == 0 { "f" } else { "m" }).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    let with = |target: &str, more: serde_json::Value| {
+        let mut params = json!({ "target": target, "keys": ["id"], "groups": ["gender"] });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        conformance::<Classification>(&params, &[("predictions", predictions.clone())]);
+    };
+    with("target", json!({}));
+    with("target", json!({ "calibration_strategy": "quantile", "min_group_rows": 25, "threshold": 0.0 }));
+    with("gender", json!({ "positive": "f", "groups": [], "keys": [], "calibration_bins": 1, "sample": 0 }));
+}
+
+#[test]
 fn descriptors_are_sound() {
     let names: Vec<_> = stage_types().iter().map(|stage_type| stage_type.name().to_owned()).collect();
-    assert_eq!(names, ["evaluate.ranking"]);
+    assert_eq!(names, ["evaluate.classification", "evaluate.ranking"]);
     for stage_type in stage_types() {
         let descriptor = stage_type.descriptor();
         assert!(descriptor.summary.ends_with('.') && !descriptor.details.is_empty());
@@ -51,9 +70,12 @@ fn descriptors_are_sound() {
         assert!(descriptor.example.contains("inputs:") && descriptor.example.contains("with:"));
         let properties = descriptor.params["properties"].as_object().unwrap();
         assert!(properties.values().all(|property| property["description"].is_string()), "{properties:?}");
-        assert_eq!(properties["k"]["items"]["minimum"], json!(1));
-        assert_eq!((&properties["k"]["minItems"], &properties["k"]["uniqueItems"]), (&json!(1), &json!(true)));
         assert_eq!(descriptor.params["additionalProperties"], json!(false));
-        stage_type.configure(&json!({})).unwrap();
+        let required = descriptor.params["required"].as_array().cloned().unwrap_or_default();
+        let params = required.iter().map(|name| (name.as_str().unwrap().to_owned(), json!("x")));
+        stage_type.configure(&serde_json::Value::Object(params.collect())).unwrap();
     }
+    let ranking = stage_types().into_iter().find(|stage_type| stage_type.name() == "evaluate.ranking").unwrap();
+    let k = &ranking.descriptor().params["properties"]["k"];
+    assert_eq!((&k["items"]["minimum"], &k["minItems"], &k["uniqueItems"]), (&json!(1), &json!(1), &json!(true)));
 }
