@@ -1,10 +1,23 @@
+mod fairness;
+mod lists;
+#[cfg(test)]
+mod tests;
+mod variety;
+
 use std::collections::BTreeSet;
 
 use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Digest, Goal, Kind, Metrics, ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::{Ids, numbers, polars_error, to_frame, to_table};
+use stagewright_contract::{
+    Disclosure, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Stage, StageContext, StageError,
+};
+use stagewright_frame::{polars_error, to_table};
+
+use crate::outputs::{personal, put};
+use fairness::{Audit, UserGroups};
+use lists::{Input, QUALITIES, UserScores, discounts, distinct, harmonic, users_of};
+use variety::Shown;
 
 /// Measure lists of recommendations against what users really bought.
 ///
@@ -21,6 +34,16 @@ use stagewright_frame::{Ids, numbers, polars_error, to_frame, to_table};
 /// users, and over an empty catalogue, these are undefined. Rows without a user or a product are left out, with a
 /// warning. The digest of the units covers the users and their test products, so that two results can be compared
 /// exactly if they were tested on the same.
+///
+/// `gini@K` says how unevenly the products of the catalogue are shown: the sum over the products, by how often they are
+/// in the first K of any list, ascending, of (2i - n - 1) × that count, divided by n × the sum of the counts; 0 where
+/// all are shown equally often, towards 1 where one is shown to everybody (as in RecBole; those never shown count 0).
+/// With `purchases`, `novelty@K` is the mean over all lists of the mean of -log2 of the share that a shown product has
+/// of all purchases, in bits (Zhou et al. 2010); a product that nobody bought counts as bought once.
+///
+/// With `users` and `groups`, the measures are taken over the users of each group, coverage, Gini and novelty over
+/// their lists, and the largest difference between groups is the metric `MEASURE@K_difference:COLUMN`. Users who are
+/// not in `users`, or have no value there, are a group of their own.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ranking {
@@ -38,6 +61,13 @@ pub struct Ranking {
     /// or `recommended`, all users with recommendations (one without test rows counts as 0).
     #[serde(default)]
     users: RankingUsers,
+    /// The columns of the input `users` whose groups are measured one by one (integers or text, at most 500 values).
+    #[serde(default)]
+    groups: Vec<String>,
+    /// Groups with fewer users take no part in the differences between groups; they are in the table.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    min_group_users: usize,
 }
 
 /// Which users the means are over.
@@ -53,6 +83,10 @@ pub enum RankingUsers {
 
 fn five_and_ten() -> Vec<usize> {
     vec![5, 10]
+}
+
+fn one() -> usize {
+    1
 }
 
 fn user_id() -> String {
@@ -85,11 +119,20 @@ with: { k: [5, 10] }";
                  of the other two inputs.",
             )
             .optional(),
+            Port::input(
+                "purchases",
+                Kind::Table,
+                "What was bought before, a row per purchase with the product column, for the novelty.",
+            )
+            .optional(),
+            Port::input("users", Kind::Table, "One row per user: the user column and the columns of `groups`.")
+                .optional(),
             Port::output(
                 "metrics",
                 Kind::Metrics,
                 "The means `precision@K`, `recall@K`, `f1@K`, `accuracy@K`, `ndcg@K`, `map@K`, `mrr@K`, `hit_rate@K`, \
-                 and `coverage@K` and `hits@K` for every K; and the counts `users` (averaged over), \
+                 and `coverage@K`, `gini@K`, `novelty@K` (with `purchases`) and `hits@K` for every K; the differences \
+                 between groups; and the counts `users` (averaged over), \
                  `users_with_recommendations`, `users_with_test`, `products_recommended`, `test_pairs`.",
             ),
             Port::output(
@@ -97,6 +140,17 @@ with: { k: [5, 10] }";
                 Kind::Table,
                 "One row per user averaged over, sorted by user: the user column, and for every K `precision@K`, \
                  `recall@K`, `f1@K`, `accuracy@K`, `ndcg@K`, `map@K`, `mrr@K`, `hit_rate@K` (float64, 0 to 1).",
+            ),
+            Port::output(
+                "by_group",
+                Kind::Table,
+                "All users averaged over (`column` and `group` null), then each group: `column`, `group`, `users`, and \
+                 for every K the eight means, `coverage@K`, `gini@K` and `novelty@K` (float64).",
+            ),
+            Port::output(
+                "by_group_figure",
+                Kind::Figure,
+                "NDCG, recall and hit rate at the largest K, of all users and of each group.",
             ),
         ]
     }
@@ -109,11 +163,39 @@ with: { k: [5, 10] }";
             return Err(ParamError::new("product", format!("`{}` is the user column, too", self.product))
                 .with_help("name the column that holds the products"));
         }
+        if let Some(index) = (1..self.groups.len()).find(|index| self.groups[..*index].contains(&self.groups[*index])) {
+            let message = format!("`{}` is named twice", self.groups[index]);
+            return Err(ParamError::new(format!("groups/{index}"), message));
+        }
         Ok(())
     }
 
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let measures = |names: &[&str]| -> Vec<String> {
+            self.k.iter().flat_map(|k| names.iter().map(move |name| format!("{name}@{k}"))).collect()
+        };
+        let means = measures(&QUALITIES.map(|(name, _)| name));
+        let more = measures(&["coverage", "gini", "novelty"]);
+        let per_user: Vec<&str> = [self.user.as_str()].into_iter().chain(means.iter().map(String::as_str)).collect();
+        let by_group: Vec<&str> =
+            ["column", "group", "users"].into_iter().chain(means.iter().chain(&more).map(String::as_str)).collect();
+        personal(&[("per_user", &per_user), ("by_group", &by_group)], &self.holding(), inputs)
+    }
+
+    fn discloses(&self) -> Vec<Disclosure> {
+        if self.groups.is_empty() {
+            return Vec::new();
+        }
+        vec![Disclosure {
+            port: "users",
+            columns: Some(self.groups.clone()),
+            to: "a table and a figure of measures by group",
+            help: "group by a column that is not personal, such as one made with `clean.bin`".to_owned(),
+        }]
+    }
+
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
-        let input = self.read(context)?;
+        let input = Input::read(context, &self.user, &self.product)?;
         context.check_cancelled()?;
         let users: Vec<u32> = match self.users {
             RankingUsers::WithTest => users_of(&input.tested),
@@ -124,22 +206,25 @@ with: { k: [5, 10] }";
 
         let mut metrics = Metrics::new().over("user", users.len() as u64, input.units(&users));
         let mut columns = vec![input.user_ids.column(&users)?];
-        let mean = |sum: f64| (!users.is_empty()).then(|| sum / users.len() as f64);
-        for k in lengths {
+        let everybody: Vec<usize> = (0..users.len()).collect();
+        let mut by_length: Vec<(usize, UserMeasures)> = Vec::new();
+        for k in lengths.iter().copied() {
             context.check_cancelled()?;
             let scores: Vec<UserScores> = users.iter().map(|user| input.score(*user, k, &discounts)).collect();
-            let mut means = [None; QUALITIES.len()];
-            for ((name, quality), slot) in QUALITIES.iter().zip(&mut means) {
-                let values: Vec<f64> = scores.iter().map(quality).collect();
-                *slot = mean(values.iter().sum());
-                columns.push(Column::from(Series::new(format!("{name}@{k}").into(), values)));
-            }
-            let [precision, recall, f1, ..] = &mut means;
-            *f1 = precision.zip(*recall).map(|(precision, recall)| harmonic(precision, recall));
-            for ((name, _), value) in QUALITIES.iter().zip(means) {
+            let measures = QUALITIES.map(|(_, quality)| scores.iter().map(quality).collect::<Vec<f64>>());
+            for ((name, _), value) in QUALITIES.iter().zip(means(&measures, &everybody)) {
                 metrics.insert(format!("{name}@{k}"), value, Goal::Maximize)?;
             }
-            metrics.insert(format!("coverage@{k}"), input.coverage(k), Goal::Maximize)?;
+            for ((name, _), values) in QUALITIES.iter().zip(&measures) {
+                columns.push(Column::from(Series::new(format!("{name}@{k}").into(), values)));
+            }
+            let shown = Shown::to_all(&input, k);
+            metrics.insert(format!("coverage@{k}"), shown.coverage(), Goal::Maximize)?;
+            metrics.insert(format!("gini@{k}"), shown.gini(), Goal::Minimize)?;
+            if input.popularity.is_some() {
+                metrics.insert(format!("novelty@{k}"), shown.novelty(), Goal::Maximize)?;
+            }
+            by_length.push((k, measures));
             let hits = scores.iter().map(|scores| scores.hits).sum();
             metrics.insert(format!("hits@{k}"), Some(hits), Goal::Describe)?;
         }
@@ -152,6 +237,13 @@ with: { k: [5, 10] }";
         ] {
             metrics.insert(name, Some(count as f64), Goal::Describe)?;
         }
+        let groups = self.user_groups(context, &input, &users)?;
+        let audit = Audit::of(&input, &users, &by_length, &groups);
+        audit.differences(&mut metrics, &groups, self.min_group_users)?;
+        let longest = lengths.last().copied().unwrap_or(1);
+        context.put("by_group_figure", audit.figure(longest, &groups))?;
+        let holds = if context.has_input("users") { context.table("users")? } else { context.table("test")? };
+        put(context, "by_group", audit.table(users.len(), &groups), &self.holding(), &holds)?;
         let per_user = DataFrame::new(users.len(), columns)
             .map_err(|error| polars_error("writing the measures of each user", &error))?;
         context.put("metrics", metrics)?;
@@ -159,524 +251,48 @@ with: { k: [5, 10] }";
     }
 }
 
-/// The measures of one user at one K.
-#[derive(Default)]
-struct UserScores {
-    hits: f64,
-    precision: f64,
-    recall: f64,
-    accuracy: f64,
-    ndcg: f64,
-    map: f64,
-    mrr: f64,
-}
-
-type Quality = fn(&UserScores) -> f64;
-
-/// The measures that are averaged. The first three are what the mean `f1` is computed from and replaces.
-const QUALITIES: [(&str, Quality); 8] = [
-    ("precision", |scores| scores.precision),
-    ("recall", |scores| scores.recall),
-    ("f1", |scores| harmonic(scores.precision, scores.recall)),
-    ("accuracy", |scores| scores.accuracy),
-    ("ndcg", |scores| scores.ndcg),
-    ("map", |scores| scores.map),
-    ("mrr", |scores| scores.mrr),
-    ("hit_rate", |scores| f64::from(u8::from(scores.hits > 0.0))),
-];
-
-fn harmonic(precision: f64, recall: f64) -> f64 {
-    ratio(2.0 * precision * recall, precision + recall)
-}
-
-/// 0 where there is nothing to divide by.
-fn ratio(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { 0.0 }
-}
-
-/// A user's and a product's code.
-type Pair = (u32, u32);
-
-/// The inputs, cleaned.
-struct Input {
-    user_ids: Ids,
-    product_ids: Ids,
-    /// By user, then place; every pair once.
-    recommended: Vec<Pair>,
-    /// Ascending; every pair once.
-    tested: Vec<Pair>,
-    /// Ascending.
-    catalog: Vec<u32>,
-}
-
 impl Ranking {
-    fn read(&self, context: &StageContext) -> Result<Input, StageError> {
-        let recommendations = to_frame(&*context.table("recommendations")?)?;
-        let test = to_frame(&*context.table("test")?)?;
-        let catalog = context.has_input("catalog").then(|| to_frame(&*context.table("catalog")?)).transpose()?;
-        let user_ids = Ids::of(&self.user, &[("recommendations", &recommendations), ("test", &test)])?;
-        let mut with_products = vec![("recommendations", &recommendations), ("test", &test)];
-        with_products.extend(catalog.as_ref().map(|catalog| ("catalog", catalog)));
-        let product_ids = Ids::of(&self.product, &with_products)?;
-        let pairs = |port: &str, frame: &DataFrame| -> Result<Vec<Option<Pair>>, StageError> {
-            let rows = user_ids.codes(frame)?.into_iter().zip(product_ids.codes(frame)?);
-            let pairs: Vec<_> = rows.map(|(user, product)| Some((user?, product?))).collect();
-            let left_out = pairs.iter().filter(|pair| pair.is_none()).count();
-            if left_out > 0 {
+    fn user_groups(&self, context: &StageContext, input: &Input, users: &[u32]) -> Result<Vec<UserGroups>, StageError> {
+        let Some(table) = &input.users else {
+            if self.groups.is_empty() {
+                return Ok(Vec::new());
+            }
+            return Err(StageError::data("`groups` are named, and nothing is connected to the input `users`")
+                .with_help("connect a table with a row per user, or leave `groups` out"));
+        };
+        let groups = self.groups.iter().map(|name| UserGroups::read(input, table, name, users));
+        let groups = groups.collect::<Result<Vec<_>, _>>()?;
+        for groups in &groups {
+            let small = groups.smaller_than(self.min_group_users);
+            if small > 0 {
                 context.warn(format!(
-                    "{left_out} of {} rows of `{port}` are left out: `{}` or `{}` is missing",
-                    pairs.len(),
-                    self.user,
-                    self.product
+                    "{small} of {} groups of `{}` have fewer than {} users: they take no part in the differences",
+                    groups.len(),
+                    groups.column(),
+                    self.min_group_users
                 ));
             }
-            Ok(pairs)
-        };
-
-        let mut tested: Vec<Pair> = pairs("test", &test)?.into_iter().flatten().collect();
-        tested.sort_unstable();
-        tested.dedup();
-
-        let rows = pairs("recommendations", &recommendations)?.into_iter().zip(places(&recommendations)?);
-        let mut recommended: Vec<(Pair, Place)> = rows.filter_map(|(pair, place)| Some((pair?, place))).collect();
-        let rows = recommended.len();
-        recommended.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        recommended.dedup_by_key(|(pair, _)| *pair);
-        if recommended.len() < rows {
-            context.warn(format!(
-                "{} of {rows} recommendations name a product again for the same user: only the first place counts",
-                rows - recommended.len()
-            ));
         }
-        // Equal places stay in the order of the products.
-        recommended.sort_by(|a, b| a.0.0.cmp(&b.0.0).then(a.1.total_cmp(&b.1)));
-        let recommended: Vec<Pair> = recommended.into_iter().map(|(pair, _)| pair).collect();
+        Ok(groups)
+    }
 
-        let catalog = match &catalog {
-            Some(catalog) => distinct(product_ids.codes(catalog)?.into_iter().flatten()),
-            None => distinct(recommended.iter().chain(&tested).map(|pair| pair.1)),
-        };
-        Ok(Input { user_ids, product_ids, recommended, tested, catalog })
+    /// Output columns that hold values of a column of `users` under another name.
+    fn holding(&self) -> Vec<(&str, &str, &str)> {
+        self.groups.iter().map(|name| ("by_group", "group", name.as_str())).collect()
     }
 }
 
-impl Input {
-    /// The measures of one user's first `k` products.
-    fn score(&self, user: u32, k: usize, discounts: &[f64]) -> UserScores {
-        let tested = of_user(&self.tested, user);
-        let list = of_user(&self.recommended, user);
-        let list = list.get(..k).unwrap_or(list);
-        let mut scores = UserScores::default();
-        for (place, (pair, discount)) in (1_u32..).zip(list.iter().zip(discounts)) {
-            if tested.binary_search(pair).is_ok() {
-                let place = f64::from(place);
-                if scores.hits == 0.0 {
-                    scores.mrr = 1.0 / place;
-                }
-                scores.hits += 1.0;
-                scores.ndcg += discount;
-                scores.map += scores.hits / place;
-            }
-        }
-        let possible = tested.len().min(k);
-        scores.precision = scores.hits / k as f64;
-        scores.recall = ratio(scores.hits, tested.len() as f64);
-        scores.accuracy = ratio(scores.hits, list.len() as f64);
-        // Summed in the same order as the hits, so that a perfect list has exactly 1.
-        scores.ndcg = ratio(scores.ndcg, discounts.iter().take(possible).sum());
-        scores.map = ratio(scores.map, possible as f64);
-        scores
-    }
+/// The measures of the users in the order of [`QUALITIES`].
+type UserMeasures = [Vec<f64>; QUALITIES.len()];
 
-    /// The share of the catalogue that is in the first `k` of any list.
-    fn coverage(&self, k: usize) -> Option<f64> {
-        let lists = self.recommended.chunk_by(|a, b| a.0 == b.0);
-        let shown = distinct(lists.flat_map(|list| list.iter().take(k)).map(|pair| pair.1));
-        let covered = shown.iter().filter(|product| self.catalog.binary_search(product).is_ok()).count();
-        (!self.catalog.is_empty()).then(|| covered as f64 / self.catalog.len() as f64)
-    }
-
-    /// The length of the longest list, recommended or tested.
-    fn longest(&self) -> usize {
-        let lists = self.recommended.chunk_by(|a, b| a.0 == b.0).chain(self.tested.chunk_by(|a, b| a.0 == b.0));
-        lists.map(<[Pair]>::len).max().unwrap_or(0)
-    }
-
-    /// A digest of these users and their test products, as sorted texts, each text and each list with its length.
-    fn units(&self, users: &[u32]) -> Digest {
-        let mut units: Vec<_> = users.iter().map(|user| (self.user_ids.text(*user), *user)).collect();
-        units.sort_unstable();
-        let mut bytes = b"stagewright ranking units 1".to_vec();
-        let number = |bytes: &mut Vec<u8>, number: usize| bytes.extend_from_slice(&(number as u64).to_le_bytes());
-        let text = |bytes: &mut Vec<u8>, text: &str| {
-            number(bytes, text.len());
-            bytes.extend_from_slice(text.as_bytes());
-        };
-        number(&mut bytes, units.len());
-        for (name, user) in units {
-            let tested = of_user(&self.tested, user);
-            let mut products: Vec<_> = tested.iter().map(|pair| self.product_ids.text(pair.1)).collect();
-            products.sort_unstable();
-            text(&mut bytes, &name);
-            number(&mut bytes, products.len());
-            for product in products {
-                text(&mut bytes, &product);
-            }
-        }
-        Digest::of(&bytes)
-    }
-}
-
-/// What a list is ordered by: small before large.
-type Place = f64;
-
-/// The place in each row: from `rank`, or else from `score`.
-fn places(recommendations: &DataFrame) -> Result<Vec<Place>, StageError> {
-    let has = |name: &str| recommendations.columns().iter().any(|column| column.name() == name);
-    let last = f64::INFINITY;
-    // Adding zero turns -0 into 0, which `total_cmp` tells apart.
-    if has("rank") {
-        let ranks = numbers(recommendations, "rank")?;
-        return Ok(ranks.into_iter().map(|rank| rank.map_or(last, |rank| rank + 0.0)).collect());
-    }
-    if has("score") {
-        let scores = numbers(recommendations, "score")?;
-        return Ok(scores.into_iter().map(|score| score.map_or(last, |score| 0.0 - score)).collect());
-    }
-    Err(StageError::data("the recommendations have neither a column `rank` nor a column `score`")
-        .with_help("rename the column that orders them with `clean.rename`"))
-}
-
-/// `1 / log2(place + 1)` for the places from 1.
-fn discounts(places: usize) -> Vec<f64> {
-    (0..places).map(|index| 1.0 / (index as f64 + 2.0).log2()).collect()
-}
-
-/// The users of pairs that are sorted by user.
-fn users_of(pairs: &[Pair]) -> Vec<u32> {
-    pairs.chunk_by(|a, b| a.0 == b.0).filter_map(|pairs| pairs.first()).map(|pair| pair.0).collect()
-}
-
-/// The part of `pairs`, which are sorted by user, that is about one user.
-fn of_user(pairs: &[Pair], user: u32) -> &[Pair] {
-    let start = pairs.partition_point(|pair| pair.0 < user);
-    let end = pairs.partition_point(|pair| pair.0 <= user);
-    pairs.get(start..end).unwrap_or(&[])
-}
-
-fn distinct(products: impl Iterator<Item = u32>) -> Vec<u32> {
-    let mut products: Vec<u32> = products.collect();
-    products.sort_unstable();
-    products.dedup();
-    products
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use polars::prelude::{DataFrame, df};
-    use serde_json::{Value, json};
-    use stagewright_contract::testkit::{Done, Trial};
-    use stagewright_contract::{Digest, Goal, Metrics};
-    use stagewright_frame::testkit::{frame, table};
-
-    use super::Ranking;
-
-    const RECOMMENDED: [(i64, &[i64]); 6] = [
-        (1, &[10, 11, 12, 13, 14]),
-        (2, &[12, 10]),
-        (3, &[13, 14, 15]),
-        (4, &[10, 11, 12, 13]),
-        (6, &[16, 11, 10]),
-        (7, &[99]),
-    ];
-    const TESTED: [(i64, &[i64]); 5] =
-        [(1, &[11, 14, 16]), (2, &[12]), (3, &[10]), (4, &[13, 12, 11, 10, 17, 18]), (5, &[10, 11])];
-
-    /// The lists as rows: user, product, rank. `stride` says in which order.
-    fn rows(lists: &[(i64, &[i64])], stride: usize) -> DataFrame {
-        let mut rows: Vec<(i64, i64, i64)> = lists
-            .iter()
-            .flat_map(|(user, list)| (1..).zip(*list).map(|(rank, product)| (*user, *product, rank)))
-            .collect();
-        let mut order = Vec::new();
-        let mut place = 0;
-        while !rows.is_empty() {
-            place = (place + stride) % rows.len();
-            order.push(rows.remove(place));
-        }
-        df![
-            "user_id" => order.iter().map(|row| row.0).collect::<Vec<_>>(),
-            "product_id" => order.iter().map(|row| row.1).collect::<Vec<_>>(),
-            "rank" => order.iter().map(|row| row.2).collect::<Vec<_>>(),
-        ]
-        .unwrap()
-    }
-
-    fn run(recommendations: DataFrame, test: DataFrame, params: Value) -> Done {
-        Trial::new::<Ranking>(params)
-            .input("recommendations", table(recommendations))
-            .input("test", table(test))
-            .run()
-            .unwrap()
-    }
-
-    fn example(params: Value) -> Done {
-        run(rows(&RECOMMENDED, 0), rows(&TESTED, 0), params)
-    }
-
-    fn value(metrics: &Metrics, name: &str) -> f64 {
-        metrics.values[name].value.unwrap()
-    }
-
-    const NAMES: [&str; 8] = ["precision", "recall", "f1", "accuracy", "ndcg", "map", "mrr", "hit_rate"];
-
-    /// Computed in Python from the definitions over dicts and sets, nDCG checked against `sklearn.metrics.ndcg_score`
-    /// (1.9.1) for the users with at least K recommendations.
-    #[test]
-    fn the_means_are_those_of_python() {
-        let expected = [
-            ("with_test", 2, [0.4, 1. / 3., 0.363636363636364, 0.4, 0.477370561446908, 0.45, 0.5, 0.6], 4.),
-            (
-                "with_test",
-                3,
-                [
-                    1. / 3.,
-                    0.366666666666667,
-                    0.349206349206349,
-                    0.366666666666667,
-                    0.459216382193173,
-                    0.433333333333333,
-                    0.5,
-                    0.6,
-                ],
-                5.,
-            ),
-            (
-                "with_test",
-                10,
-                [0.14, 0.466666666666667, 0.215384615384615, 0.38, 0.450554391168149, 0.393333333333333, 0.5, 0.6],
-                7.,
-            ),
-            (
-                "recommended",
-                2,
-                [
-                    1. / 3.,
-                    0.277777777777778,
-                    0.303030303030303,
-                    1. / 3.,
-                    0.397808801205757,
-                    0.375,
-                    0.416666666666667,
-                    0.5,
-                ],
-                4.,
-            ),
-            (
-                "recommended",
-                3,
-                [
-                    0.277777777777778,
-                    0.305555555555556,
-                    0.291005291005291,
-                    0.305555555555556,
-                    0.382680318494311,
-                    0.361111111111111,
-                    0.416666666666667,
-                    0.5,
-                ],
-                5.,
-            ),
-            (
-                "recommended",
-                10,
-                [
-                    0.116666666666667,
-                    0.388888888888889,
-                    0.17948717948718,
-                    0.316666666666667,
-                    0.375461992640124,
-                    0.327777777777778,
-                    0.416666666666667,
-                    0.5,
-                ],
-                7.,
-            ),
-        ];
-        for (users, k, means, hits) in expected {
-            let metrics = example(json!({ "k": [10, 2, 3], "users": users })).metrics("metrics");
-            for (name, mean) in NAMES.iter().zip(means) {
-                let found = value(&metrics, &format!("{name}@{k}"));
-                assert!((found - mean).abs() < 1e-14, "{users} {name}@{k}: {found}, not {mean}");
-            }
-            assert_eq!(value(&metrics, &format!("hits@{k}")), hits);
-        }
-    }
-
-    #[test]
-    fn counts_describe_the_inputs() {
-        let metrics = example(json!({})).metrics("metrics");
-        let counts =
-            ["users", "users_with_recommendations", "users_with_test", "products_recommended", "test_pairs", "hits@5"];
-        assert_eq!(counts.map(|name| value(&metrics, name)), [5.0, 6.0, 5.0, 8.0, 13.0, 7.0]);
-        assert!(counts.iter().all(|name| metrics.values[*name].goal == Goal::Describe));
-        assert_eq!(metrics.values["ndcg@5"].goal, Goal::Maximize);
-        assert_eq!((metrics.unit.as_deref(), metrics.units), (Some("user"), Some(5)));
-        let recommended = example(json!({ "users": "recommended" })).metrics("metrics");
-        assert_eq!((value(&recommended, "users"), recommended.units), (6.0, Some(6)));
-    }
-
-    #[test]
-    fn each_user_has_a_row() {
-        let done = example(json!({ "k": [3] }));
-        let per_user = frame(&done.table("per_user"));
-        let names: Vec<_> = per_user.columns().iter().map(|column| column.name().as_str()).collect();
-        let expected: Vec<_> = NAMES.iter().map(|name| format!("{name}@3")).collect();
-        assert_eq!(names[0], "user_id");
-        assert_eq!(names[1..], expected);
-        // From the same Python program; user 1 has one hit of three at place 2, user 5 has no recommendations.
-        let users = [
-            [1. / 3., 1. / 3., 1. / 3., 1. / 3., 0.296081910965865, 1. / 6., 0.5, 1.],
-            [1. / 3., 1., 0.5, 0.5, 1., 1., 1., 1.],
-            [0.; 8],
-            [1., 0.5, 2. / 3., 1., 1., 1., 1., 1.],
-            [0.; 8],
-        ];
-        assert_eq!(per_user.height(), users.len());
-        for (row, values) in users.iter().enumerate() {
-            for (column, value) in per_user.columns()[1..].iter().zip(values) {
-                let found = column.f64().unwrap().get(row).unwrap();
-                assert!((found - value).abs() < 1e-14, "row {row}, {}: {found}, not {value}", column.name());
-            }
-        }
-    }
-
-    #[test]
-    fn coverage_is_the_share_of_the_catalogue_that_is_shown() {
-        // Shown within 2: 10 11 12 13 14 16 99; without a catalogue there are 10 to 18 and 99.
-        assert_eq!(value(&example(json!({ "k": [2] })).metrics("metrics"), "coverage@2"), 7.0 / 10.0);
-        let coverage = |catalog: Vec<i64>| {
-            Trial::new::<Ranking>(json!({ "k": [2, 3] }))
-                .input("recommendations", table(rows(&RECOMMENDED, 0)))
-                .input("test", table(rows(&TESTED, 0)))
-                .input("catalog", table(df!["product_id" => catalog].unwrap()))
-                .run()
-                .unwrap()
-                .metrics("metrics")
-        };
-        let ten = coverage([(10..20).collect::<Vec<_>>(), vec![10]].concat());
-        assert_eq!((value(&ten, "coverage@2"), value(&ten, "coverage@3")), (0.6, 0.7));
-        assert_eq!(coverage(Vec::new()).values["coverage@2"].value, None);
-    }
-
-    #[test]
-    fn a_repeated_product_counts_once_at_its_first_place() {
-        let recommended = rows(&[(1, &[7, 7, 8, 9])], 0);
-        let done = run(recommended, rows(&[(1, &[8, 8])], 0), json!({ "k": [2] }));
-        let metrics = done.metrics("metrics");
-        assert_eq!((value(&metrics, "mrr@2"), value(&metrics, "accuracy@2")), (0.5, 0.5));
-        assert_eq!((value(&metrics, "test_pairs"), value(&metrics, "recall@2")), (1.0, 1.0));
-        assert_eq!(
-            done.warnings,
-            ["1 of 4 recommendations name a product again for the same user: only the first place counts"]
-        );
-    }
-
-    /// The place at which product 5 of products 4 to 7 ends up.
-    fn place_of_5(name: &str, values: [Option<f64>; 4]) -> f64 {
-        let recommended = df!["user_id" => [1_i64; 4], "product_id" => [7_i64, 6, 5, 4], name => values].unwrap();
-        let metrics = run(recommended, rows(&[(1, &[5])], 0), json!({})).metrics("metrics");
-        (1.0 / value(&metrics, "mrr@5")).round()
-    }
-
-    #[test]
-    fn rank_ascends_score_descends_ties_go_to_the_smaller_product_and_missing_come_last() {
-        assert_eq!(place_of_5("rank", [Some(1.0), Some(2.0), Some(9.0), Some(20.0)]), 3.0);
-        assert_eq!(place_of_5("score", [Some(0.1), Some(0.2), Some(0.3), Some(0.4)]), 2.0);
-        assert_eq!(place_of_5("rank", [Some(1.0); 4]), 2.0);
-        assert_eq!(place_of_5("score", [Some(0.0), Some(-0.0), Some(-0.0), Some(-1.0)]), 1.0);
-        assert_eq!(place_of_5("score", [Some(-5.0), None, None, Some(0.0)]), 3.0);
-        assert_eq!(place_of_5("rank", [None, Some(7.0), None, Some(f64::NAN)]), 3.0);
-    }
-
-    #[test]
-    fn rank_goes_before_score() {
-        let recommended = df![
-            "user_id" => [1_i64, 1], "product_id" => [1_i64, 2], "rank" => [1_i64, 2], "score" => [0.1, 0.9],
-        ];
-        let metrics = run(recommended.unwrap(), rows(&[(1, &[1])], 0), json!({ "k": [1] })).metrics("metrics");
-        assert_eq!(value(&metrics, "precision@1"), 1.0);
-    }
-
-    #[test]
-    fn the_order_of_rows_does_not_matter() {
-        let bytes = example(json!({})).bytes();
-        for stride in 1..12 {
-            assert_eq!(run(rows(&RECOMMENDED, stride), rows(&TESTED, stride + 2), json!({})).bytes(), bytes);
-        }
-    }
-
-    #[test]
-    fn over_no_users_the_means_are_undefined() {
-        let none = || rows(&[], 0);
-        let metrics = run(none(), none(), json!({ "k": [3] })).metrics("metrics");
-        for name in ["ndcg@3", "f1@3", "coverage@3"] {
-            assert_eq!(metrics.values[name].value, None);
-        }
-        assert_eq!((value(&metrics, "users"), value(&metrics, "hits@3")), (0.0, 0.0));
-    }
-
-    #[test]
-    fn results_compare_if_and_only_if_they_were_tested_on_the_same() {
-        let digest = |recommended: &[(i64, &[i64])], tested: &[(i64, &[i64])], params: Value| {
-            run(rows(recommended, 0), rows(tested, 0), params).metrics("metrics").units_digest.unwrap()
-        };
-        let one = digest(&RECOMMENDED, &TESTED, json!({}));
-        assert_eq!(digest(&RECOMMENDED[..2], &TESTED, json!({ "k": [7] })), one);
-        assert_ne!(digest(&RECOMMENDED, &TESTED[..4], json!({})), one);
-        assert_ne!(digest(&RECOMMENDED, &TESTED, json!({ "users": "recommended" })), one);
-
-        // Texts sort as texts, whatever the type of the column. The value is from Python (struct '<Q' lengths, blake3).
-        let expected: Digest = "87ee67cb68beeb896f80e5e47e7f855365011803371b8c01f5b32392dd0e9b2f".parse().unwrap();
-        assert_eq!(digest(&[], &[(10, &[7]), (2, &[10, 9])], json!({})), expected);
-        let recommended = df!["user_id" => ["2"], "product_id" => ["9"], "rank" => [1_i64]].unwrap();
-        let tested = df!["user_id" => ["10", "2", "2"], "product_id" => ["7", "9", "10"]].unwrap();
-        let metrics = run(recommended, tested, json!({})).metrics("metrics");
-        assert_eq!(metrics.units_digest, Some(expected));
-    }
-
-    #[test]
-    fn personal_users_stay_personal() {
-        let mut test = table(rows(&TESTED, 0));
-        test.mark_personal(["user_id"]);
-        let trial = Trial::new::<Ranking>(json!({}));
-        let done = trial.input("recommendations", table(rows(&RECOMMENDED, 0))).input("test", test).run().unwrap();
-        assert!(done.table("per_user").is_personal("user_id"));
-    }
-
-    #[test]
-    fn errors_and_warnings_say_what_to_do() {
-        let trial = |recommendations: DataFrame| {
-            Trial::new::<Ranking>(json!({}))
-                .input("recommendations", table(recommendations))
-                .input("test", table(rows(&TESTED, 0)))
-                .run()
-        };
-        let error = trial(rows(&RECOMMENDED, 0).drop("rank").unwrap()).unwrap_err();
-        assert_eq!(error.message, "the recommendations have neither a column `rank` nor a column `score`");
-        assert_eq!(error.help.unwrap(), "rename the column that orders them with `clean.rename`");
-
-        let text = df!["user_id" => ["1"], "product_id" => [1_i64], "rank" => [1_i64]].unwrap();
-        let error = trial(text).unwrap_err();
-        assert_eq!(error.message, "column `user_id` is str in `recommendations` and i64 in `test`, the same is needed");
-
-        let gap = df!["user_id" => [Some(1_i64), None], "product_id" => [1_i64, 2], "rank" => [1_i64, 2]].unwrap();
-        let warnings = trial(gap).unwrap().warnings;
-        assert_eq!(warnings, ["1 of 2 rows of `recommendations` are left out: `user_id` or `product_id` is missing"]);
-
-        let error = Trial::new::<Ranking>(json!({ "k": [5, 5] })).check().unwrap_err();
-        assert_eq!(error.to_string(), "k: a length occurs twice");
-    }
+/// The means of the measures over some of the users; F1 from the mean precision and the mean recall.
+fn means(measures: &UserMeasures, places: &[usize]) -> [Option<f64>; QUALITIES.len()] {
+    let mean = |values: &Vec<f64>| {
+        let sum: f64 = places.iter().filter_map(|place| values.get(*place)).sum();
+        (!places.is_empty()).then(|| sum / places.len() as f64)
+    };
+    let mut means = measures.each_ref().map(mean);
+    let [precision, recall, f1, ..] = &mut means;
+    *f1 = precision.zip(*recall).map(|(precision, recall)| harmonic(precision, recall));
+    means
 }

@@ -41,6 +41,25 @@ fn ranking() {
 }
 
 #[test]
+fn ranking_by_group() {
+    let users = df![
+        "user_id" => (0..7_i64).collect::<Vec<_>>(),
+        "gender" => (0..7).map(|i| if i % 3 == 0 { "f" } else { "m" }).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    let purchases = pairs(|i| i * 3);
+    conformance::<Ranking>(
+        &json!({ "k": [3], "groups": ["gender"], "min_group_users": 2 }),
+        &[
+            ("recommendations", recommendations("rank")),
+            ("test", pairs(|i| i * 5)),
+            ("purchases", purchases.select(["product_id"]).unwrap()),
+            ("users", users),
+        ],
+    );
+}
+
+#[test]
 fn classification() {
     let predictions = df![
         "id" => (0..40).collect::<Vec<i64>>(),
