@@ -1,6 +1,7 @@
 //! Stage types that turn purchases into features: per user, per product, recency-frequency-monetary scores, standard
 //! scaling, and the split into a training and a test part.
 
+mod history;
 mod keys;
 mod names;
 mod product;
@@ -10,6 +11,7 @@ mod split;
 mod time;
 mod user;
 
+pub use history::{Feature, History};
 pub use product::Product;
 pub use rfm::Rfm;
 pub use scale::Scale;
@@ -26,5 +28,6 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<Product>(code),
         StageType::of::<Scale>(code),
         StageType::of::<Split>(code),
+        StageType::of::<History>(code),
     ]
 }

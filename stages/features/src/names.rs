@@ -23,3 +23,15 @@ pub(crate) fn num_of_item() -> String {
 pub(crate) fn created_at() -> String {
     "created_at".to_owned()
 }
+
+pub(crate) fn order_number() -> String {
+    "order_number".to_owned()
+}
+
+pub(crate) fn department_id() -> String {
+    "department_id".to_owned()
+}
+
+pub(crate) fn reordered() -> String {
+    "reordered".to_owned()
+}

@@ -3,11 +3,11 @@ use rand::seq::index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::{column, numbers, polars_error, require, to_frame, to_table};
+use stagewright_frame::{column, polars_error, require, to_frame, to_table};
 
 use crate::keys::{Keys, rows_have};
 use crate::names;
-use crate::time::{moments, parse_moment};
+use crate::time::{ascending_bits, instants, is_moment, parse_moment};
 
 /// Split a table into a training and a test part.
 ///
@@ -149,7 +149,7 @@ impl Split {
         users.warn_nulls(context, "put into training");
         let orders = Keys::of(frame, &self.order)?;
         orders.warn_nulls(context, "put into training");
-        let times = self.instants(frame)?;
+        let times = instants(frame, "time", &self.time)?;
         self.warn_unknown(context, &times, "their orders count as the earliest unless another row tells");
 
         // Order positions ascend with the order id, and an unknown time comes before every known one.
@@ -172,7 +172,7 @@ impl Split {
     }
 
     fn time(&self, context: &StageContext, frame: &DataFrame) -> Result<Vec<bool>, StageError> {
-        let times = self.instants(frame)?;
+        let times = instants(frame, "time", &self.time)?;
         self.warn_unknown(context, &times, "put into training");
         let cutoff = match (&self.cutoff, self.test_size) {
             (Some(cutoff), _) => Some(self.instant(cutoff, column(frame, &self.time)?.dtype())?),
@@ -184,23 +184,6 @@ impl Split {
             }
         };
         Ok(times.iter().map(|time| time.is_some() && cutoff.is_some() && *time >= cutoff).collect())
-    }
-
-    /// The values of the time column as numbers that sort as they do; `None` where unknown.
-    fn instants(&self, frame: &DataFrame) -> Result<Vec<Option<i64>>, StageError> {
-        let dtype = column(frame, &self.time)?.dtype();
-        let instants = if is_moment(dtype) {
-            moments(frame, &self.time)?
-        } else if dtype.is_primitive_numeric() {
-            numbers(frame, &self.time)?.into_iter().map(|number| number.map(ascending_bits)).collect()
-        } else {
-            return Err(StageError::data(format!(
-                "column `{}` is {dtype}, a date, a timestamp or a number is needed",
-                self.time
-            ))
-            .with_help("cast it with `clean.cast`, or name another column in `time`"));
-        };
-        Ok(instants)
     }
 
     fn warn_unknown(&self, context: &StageContext, times: &[Option<i64>], fate: &str) {
@@ -228,30 +211,7 @@ impl Split {
     }
 }
 
-fn is_moment(dtype: &DataType) -> bool {
-    matches!(dtype, DataType::Date | DataType::Datetime(..))
-}
-
 /// `ceil(rows × share)`.
 fn share(rows: usize, share: f64) -> usize {
     ((rows as f64 * share).ceil() as usize).min(rows)
-}
-
-/// An integer that sorts as the number does.
-fn ascending_bits(number: f64) -> i64 {
-    let number = if number == 0.0 { 0.0 } else { number };
-    let bits = number.to_bits().cast_signed();
-    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ascending_bits;
-
-    #[test]
-    fn bits_ascend_with_the_number() {
-        let ascending = [f64::NEG_INFINITY, -1e300, -2.0, -1.0, -1e-300, 0.0, 1e-300, 1.0, 2.5, 1e300, f64::INFINITY];
-        assert!(ascending.is_sorted_by_key(|number| ascending_bits(*number)));
-        assert_eq!(ascending_bits(-0.0), ascending_bits(0.0));
-    }
 }

@@ -2,7 +2,7 @@
 
 use polars::prelude::{DataFrame, DataType, TimeUnit};
 use stagewright_contract::{ParamError, StageError};
-use stagewright_frame::{column, polars_error};
+use stagewright_frame::{column, numbers, polars_error};
 
 pub(crate) const DAY: i64 = 86_400_000_000;
 
@@ -26,6 +26,34 @@ pub(crate) fn moments(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>,
     let physical = column.to_physical_repr().cast(&DataType::Int64).map_err(doing)?;
     let values = physical.i64().map_err(doing)?;
     Ok(values.iter().map(|value| value.map(in_microseconds)).collect())
+}
+
+/// The values of a column of dates, timestamps or numbers as integers that sort as they do; `None` where null or NaN.
+/// `param` is the parameter that names the column.
+///
+/// # Errors
+/// When there is no such column or it holds something else.
+pub(crate) fn instants(frame: &DataFrame, param: &str, name: &str) -> Result<Vec<Option<i64>>, StageError> {
+    let dtype = column(frame, name)?.dtype();
+    if is_moment(dtype) {
+        return moments(frame, name);
+    }
+    if dtype.is_primitive_numeric() {
+        return Ok(numbers(frame, name)?.into_iter().map(|number| number.map(ascending_bits)).collect());
+    }
+    Err(StageError::data(format!("column `{name}` is {dtype}, a date, a timestamp or a number is needed"))
+        .with_help(format!("cast it with `clean.cast`, or name another column in `{param}`")))
+}
+
+pub(crate) fn is_moment(dtype: &DataType) -> bool {
+    matches!(dtype, DataType::Date | DataType::Datetime(..))
+}
+
+/// An integer that sorts as the number does.
+pub(crate) fn ascending_bits(number: f64) -> i64 {
+    let number = if number == 0.0 { 0.0 } else { number };
+    let bits = number.to_bits().cast_signed();
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
 }
 
 /// A date (`2024-01-31`) or a timestamp (`2024-01-31T18:00:00`, a space for the `T`, with or without seconds, fractions
@@ -112,7 +140,14 @@ fn number(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{ascending_bits, parse};
+
+    #[test]
+    fn bits_ascend_with_the_number() {
+        let ascending = [f64::NEG_INFINITY, -1e300, -2.0, -1.0, -1e-300, 0.0, 1e-300, 1.0, 2.5, 1e300, f64::INFINITY];
+        assert!(ascending.is_sorted_by_key(|number| ascending_bits(*number)));
+        assert_eq!(ascending_bits(-0.0), ascending_bits(0.0));
+    }
 
     #[test]
     fn moments_are_read_as_iso_8601() {

@@ -6,7 +6,7 @@ mod common;
 use common::purchases;
 use polars::prelude::*;
 use serde_json::json;
-use stagewright_features::{Product, Rfm, Scale, Split, User, stage_types};
+use stagewright_features::{History, Product, Rfm, Scale, Split, User, stage_types};
 use stagewright_frame::testkit::conformance;
 
 #[test]
@@ -46,6 +46,19 @@ fn split() {
     ] {
         conformance::<Split>(&params, &[("table", with_number.clone())]);
     }
+}
+
+#[test]
+fn history() {
+    let reordered = Column::new("reordered".into(), (0..24i64).map(|row| row % 3 / 2).collect::<Vec<_>>());
+    let purchases = purchases().hstack(&[reordered]).unwrap();
+    let params = json!({
+        "number": "order_id", "department": "gender", "time": "created_at",
+        "features": ["user", "user_department", "user_product", "product", "department"],
+    });
+    conformance::<History>(&params, &[("table", purchases.clone())]);
+    let params = json!({ "number": "created_at", "department": "gender", "carry": ["user_id", "reordered"] });
+    conformance::<History>(&params, &[("table", purchases.clone()), ("reference", purchases)]);
 }
 
 #[test]
