@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::matrix::Matrix;
+
 /// The bin of a missing value. Every other bin is less.
 pub(crate) const MISSING: u8 = u8::MAX;
 
@@ -11,7 +13,6 @@ pub(crate) const MAX_BINS: usize = MISSING as usize;
 /// The bins of a table's features.
 pub(crate) struct Bins {
     pub(crate) features: Vec<Feature>,
-    pub(crate) rows: usize,
 }
 
 /// One feature, binned.
@@ -25,31 +26,26 @@ pub(crate) struct Feature {
 }
 
 impl Bins {
-    /// Bins of columns in which NaN stands for what is missing. A feature with at most `max_bins` distinct values gets a
-    /// bin for each; others are cut at quantiles, so that bins hold about equally many rows. Quantiles are exact, over
-    /// all rows. Infinities count as the largest numbers there are.
-    pub(crate) fn of(columns: &[&[f64]], max_bins: usize) -> Self {
-        let rows = columns.first().map_or(0, |column| column.len());
-        Self { features: columns.par_iter().map(|column| Feature::of(column, max_bins)).collect(), rows }
+    /// The bins of a matrix. A column with at most `max_bins` distinct values gets a bin for each; others are cut at
+    /// quantiles, exact over all rows, so that bins hold about equally many rows.
+    pub(crate) fn of(matrix: &Matrix, max_bins: usize) -> Self {
+        let features = matrix.columns().par_iter().map(|column| Feature::of(column, max_bins)).collect();
+        Self { features }
     }
 }
 
 impl Feature {
     fn of(column: &[f64], max_bins: usize) -> Self {
-        let mut sorted: Vec<f64> = column.iter().filter(|value| !value.is_nan()).map(|value| bounded(*value)).collect();
+        let mut sorted: Vec<f64> = column.iter().copied().filter(|value| !value.is_nan()).collect();
         let missing = sorted.len() < column.len();
         sorted.sort_unstable_by(f64::total_cmp);
         let thresholds = thresholds(&sorted, max_bins.clamp(2, MAX_BINS));
         let bin = |value: &f64| match value.is_nan() {
             true => MISSING,
-            false => thresholds.partition_point(|threshold| *threshold < bounded(*value)) as u8,
+            false => thresholds.partition_point(|threshold| threshold < value) as u8,
         };
         Self { bins: column.iter().map(bin).collect(), thresholds, missing }
     }
-}
-
-fn bounded(value: f64) -> f64 {
-    value.clamp(f64::MIN, f64::MAX)
 }
 
 /// Between distinct values where they are few, else at the quantiles `1/max_bins`, `2/max_bins`, …, halfway between the
@@ -88,10 +84,11 @@ pub(crate) fn halfway(low: f64, high: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Bins, Feature, MISSING};
+    use crate::matrix::Matrix;
 
     fn feature(column: &[f64], max_bins: usize) -> Feature {
-        Bins::of(&[column], max_bins).features.remove(0)
+        Bins::of(&Matrix::new(vec![column.to_vec()], column.len()), max_bins).features.remove(0)
     }
 
     #[test]
@@ -125,10 +122,14 @@ mod tests {
     fn extremes_do_no_harm() {
         let next = f64::from_bits(1.0f64.to_bits() + 1);
         assert_eq!(feature(&[1.0, next], 255).bins, [0, 1]);
-        let feature = feature(&[f64::INFINITY, f64::MAX, f64::NEG_INFINITY, -0.0, 0.0], 255);
-        assert_eq!(feature.bins, [2, 2, 0, 1, 1]);
+        let feature = feature(&[f64::MAX, f64::MIN, -0.0, 0.0], 255);
+        assert_eq!(feature.bins, [2, 0, 1, 1]);
         assert!(feature.thresholds.iter().all(|threshold| threshold.is_finite()));
-        assert!(super::Bins::of(&[], 255).features.is_empty());
-        assert!(super::Bins::of(&[&[f64::NAN, f64::NAN]], 255).features[0].thresholds.is_empty());
+    }
+
+    #[test]
+    fn a_feature_may_be_missing_altogether() {
+        let feature = feature(&[f64::NAN, f64::NAN], 255);
+        assert_eq!((feature.bins, feature.thresholds.len()), (vec![MISSING; 2], 0));
     }
 }

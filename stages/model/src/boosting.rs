@@ -10,10 +10,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::bins::Bins;
+use crate::linear_predictor::{Link, logistic};
+use crate::matrix::Matrix;
 use crate::tree::Tree;
 use grow::{CHUNK, Grower, Grown};
 pub(crate) use sums::MAX_ROWS;
 use sums::{Scale, Sums};
+
+/// Squares of larger targets, summed over rows, might leave the range of numbers.
+pub(crate) const LARGEST: f64 = 1e100;
 
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +43,19 @@ pub(crate) struct Limits {
 
 /// Rows that are not learned from, by whose loss learning ends.
 pub(crate) struct Validation<'a> {
-    pub(crate) columns: &'a [&'a [f64]],
+    pub(crate) matrix: &'a Matrix,
     pub(crate) target: &'a [f64],
     /// Learning ends when none of so many trees lowered the loss by more than `tol`.
     pub(crate) n_iter_no_change: usize,
     pub(crate) tol: f64,
 }
 
-/// What boosting learned.
+/// What boosting has learned: a sum over trees and what follows from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Boosting {
-    /// The prediction before any tree.
+pub struct Boosting {
+    /// What becomes of the sum.
+    pub(crate) link: Link,
+    /// The sum before any tree.
     pub(crate) baseline: f64,
     /// The trees, whose values add up.
     pub(crate) trees: Vec<Tree>,
@@ -63,10 +70,10 @@ pub(crate) struct Fit {
     pub(crate) validation: Vec<f64>,
 }
 
-/// Learns from columns in which NaN is missing, and a finite target. `check` is called before each tree with the number
+/// Learns from a matrix with at least one row and a finite target, at most [`LARGEST`] in size. `check` is called before each tree with the number
 /// of trees so far and may end the fit.
 pub(crate) fn fit<E>(
-    columns: &[&[f64]],
+    matrix: &Matrix,
     target: &[f64],
     loss: Loss,
     limits: &Limits,
@@ -74,11 +81,11 @@ pub(crate) fn fit<E>(
     check: impl Fn(usize) -> Result<(), E>,
 ) -> Result<Fit, E> {
     let baseline = loss.baseline(target);
-    let mut boosting = Boosting { baseline, trees: Vec::new() };
-    let mut gains = vec![0.0; columns.len()];
+    let mut boosting = Boosting { link: loss.link(), baseline, trees: Vec::new() };
+    let mut gains = vec![0.0; matrix.width()];
     let mut watch = validation.map(|validation| Watch::new(validation, loss, baseline));
     check(0)?;
-    let bins = Bins::of(columns, limits.max_bins);
+    let bins = Bins::of(matrix, limits.max_bins);
     let grower = Grower { bins: &bins, limits };
     let mut scores = vec![baseline; target.len()];
     let mut row_sums = vec![Sums::default(); target.len()];
@@ -103,10 +110,10 @@ pub(crate) fn fit<E>(
 }
 
 impl Boosting {
-    /// The prediction for each row: log odds or a number.
-    pub(crate) fn predict(&self, columns: &[&[f64]]) -> Vec<f64> {
-        let rows = columns.first().map_or(0, |column| column.len());
-        let mut scores = vec![self.baseline; rows];
+    /// A probability or a number for each row.
+    pub(crate) fn predict(&self, matrix: &Matrix) -> Vec<f64> {
+        let columns = matrix.columns();
+        let mut scores = vec![self.baseline; matrix.rows()];
         // Tree by tree over a few rows, so that both stay in the cache.
         scores.par_chunks_mut(BLOCK).enumerate().for_each(|(block, scores)| {
             for tree in &self.trees {
@@ -114,11 +121,14 @@ impl Boosting {
                     *score += tree.predict(|feature| columns[feature][row]);
                 }
             }
+            if self.link == Link::Logit {
+                scores.iter_mut().for_each(|score| *score = logistic(*score));
+            }
         });
         scores
     }
 
-    /// See [`Tree::is_sound`].
+    /// Whether it can predict for a matrix of so many columns; see [`Tree::is_sound`].
     pub(crate) fn is_sound(&self, features: usize) -> bool {
         self.baseline.is_finite() && self.trees.iter().all(|tree| tree.is_sound(features))
     }
@@ -142,12 +152,14 @@ fn advance(scores: &mut [f64], grown: &Grown) {
     });
 }
 
-/// The probability of log odds.
-pub(crate) fn probability(log_odds: f64) -> f64 {
-    1.0 / (1.0 + (-log_odds).exp())
-}
-
 impl Loss {
+    fn link(self) -> Link {
+        match self {
+            Self::Log => Link::Logit,
+            Self::Squared => Link::Identity,
+        }
+    }
+
     /// The one prediction that is best for all rows.
     fn baseline(self, target: &[f64]) -> f64 {
         match self {
@@ -177,7 +189,7 @@ impl Loss {
             Self::Log => {
                 let scale = Scale::new(scores.len(), 1.0, 0.25);
                 rows.for_each(|(sums, (score, target))| {
-                    let probability = probability(*score);
+                    let probability = logistic(*score);
                     *sums = scale.row(probability - target, probability * (1.0 - probability));
                 });
                 Some(scale)
@@ -228,7 +240,7 @@ impl<'a> Watch<'a> {
     }
 
     fn add(&mut self, tree: &Tree) {
-        let columns = self.validation.columns;
+        let columns = self.validation.matrix.columns();
         self.scores
             .par_iter_mut()
             .with_min_len(1024)
@@ -238,7 +250,8 @@ impl<'a> Watch<'a> {
     }
 
     fn mean_loss(&self) -> f64 {
-        let losses = self.scores.iter().zip(self.validation.target).map(|(score, target)| self.loss.of(*score, *target));
+        let losses =
+            self.scores.iter().zip(self.validation.target).map(|(score, target)| self.loss.of(*score, *target));
         losses.sum::<f64>() / self.scores.len() as f64
     }
 
@@ -247,5 +260,137 @@ impl<'a> Watch<'a> {
         let patience = self.validation.n_iter_no_change;
         let Some(reference) = self.losses.len().checked_sub(patience + 1) else { return false };
         self.losses[reference + 1..].iter().all(|loss| *loss >= self.losses[reference] - self.validation.tol)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scores::{log_loss, rmse};
+    use crate::testing::{Data, auc, data};
+
+    const LIMITS: Limits = Limits {
+        max_iter: 100,
+        learning_rate: 0.1,
+        max_leaf_nodes: 31,
+        max_depth: None,
+        min_samples_leaf: 20,
+        l2_regularization: 0.0,
+        max_bins: 255,
+    };
+
+    fn learn(data: &Data, loss: Loss, limits: &Limits) -> Fit {
+        let target = if loss == Loss::Log { &data.class } else { &data.number };
+        fit(&data.matrix, target, loss, limits, None, |_| Ok::<(), ()>(())).unwrap()
+    }
+
+    fn judge(predicted: &[f64], class: &[f64]) -> (f64, f64) {
+        let pairs: Vec<(f64, f64)> = predicted.iter().copied().zip(class.iter().copied()).collect();
+        (auc(predicted, class), log_loss(&pairs).unwrap())
+    }
+
+    fn near(found: f64, expected: f64, tolerance: f64) {
+        assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
+    }
+
+    // The reference numbers are of scikit-learn 1.6.0 with early_stopping=False, on `testing::data(20000)`, of which the
+    // first 15,000 rows are learned from.
+
+    #[test]
+    fn it_is_as_good_as_scikit_learns_classifier() {
+        let (train, test) = data(20_000).split(15_000);
+        let (auc, loss) = judge(&learn(&train, Loss::Log, &LIMITS).boosting.predict(&test.matrix), &test.class);
+        near(auc, 0.8413124, 0.001);
+        near(loss, 0.4847974, 0.001);
+        // max_iter=30, learning_rate=.3, max_leaf_nodes=8, max_depth=4, l2_regularization=5, max_bins=32,
+        // min_samples_leaf=50
+        let limits = Limits {
+            max_iter: 30,
+            learning_rate: 0.3,
+            max_leaf_nodes: 8,
+            max_depth: Some(4),
+            min_samples_leaf: 50,
+            l2_regularization: 5.0,
+            max_bins: 32,
+        };
+        let fit = learn(&train, Loss::Log, &limits);
+        assert!(fit.boosting.trees.iter().all(|tree| tree.leaves() <= 8));
+        let (auc, loss) = judge(&fit.boosting.predict(&test.matrix), &test.class);
+        near(auc, 0.8374359, 0.001);
+        near(loss, 0.4971909, 0.001);
+    }
+
+    #[test]
+    fn it_is_as_good_as_scikit_learns_regressor() {
+        let (train, test) = data(20_000).split(15_000);
+        let predicted = learn(&train, Loss::Squared, &LIMITS).boosting.predict(&test.matrix);
+        let pairs: Vec<(f64, f64)> = predicted.into_iter().zip(test.number).collect();
+        near(rmse(&pairs).unwrap(), 0.4343397, 0.001);
+    }
+
+    #[test]
+    fn the_order_of_rows_and_the_number_of_threads_do_not_matter() {
+        let data = data(3000);
+        let limits = Limits { max_iter: 10, ..LIMITS };
+        let fits = |loss| {
+            let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+            let three = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+            let shuffled = data.select((0..3000).map(|row| row * 1009 % 3000));
+            [
+                one.install(|| learn(&data, loss, &limits).boosting),
+                three.install(|| learn(&data, loss, &limits).boosting),
+                three.install(|| learn(&shuffled, loss, &limits).boosting),
+            ]
+        };
+        for loss in [Loss::Log, Loss::Squared] {
+            let [one, three, shuffled] = fits(loss);
+            assert_eq!(one, three);
+            assert_eq!(one, shuffled);
+        }
+    }
+
+    #[test]
+    fn early_stopping_ends_when_nothing_is_learned_any_more() {
+        let (train, test) = data(4000).split(3000);
+        let validation = Validation { matrix: &test.matrix, target: &test.class, n_iter_no_change: 5, tol: 1e-7 };
+        let limits = Limits { max_iter: 1000, learning_rate: 0.3, ..LIMITS };
+        let fit =
+            fit(&train.matrix, &train.class, Loss::Log, &limits, Some(&validation), |_| Ok::<(), ()>(())).unwrap();
+        let losses = fit.validation;
+        assert_eq!(losses.len(), fit.boosting.trees.len() + 1);
+        let (last, before) = (&losses[losses.len() - 5..], losses[losses.len() - 6]);
+        assert!(losses.len() < 100 && last.iter().all(|loss| *loss >= before - 1e-7), "{losses:?}");
+        let (_, loss) = judge(&fit.boosting.predict(&test.matrix), &test.class);
+        near(loss, *losses.last().unwrap(), 1e-12);
+    }
+
+    #[test]
+    fn a_missing_value_goes_where_it_fits() {
+        // Missing and large are alike; -1 is not.
+        let column: Vec<f64> = (0..200).map(|row| [f64::NAN, -1.0, 1.0, -1.0][row % 4]).collect();
+        let class: Vec<f64> = column.iter().map(|value| f64::from(!(*value < 0.0))).collect();
+        let matrix = Matrix::new(vec![column], 200);
+        let fit = fit(&matrix, &class, Loss::Log, &LIMITS, None, |_| Ok::<(), ()>(())).unwrap();
+        assert!(fit.boosting.trees[0].cut(0).is_some_and(|cut| !cut.missing_left && cut.threshold == 0.0));
+        let known = Matrix::new(vec![vec![f64::NAN, -5.0, 5.0]], 3);
+        let predicted = fit.boosting.predict(&known);
+        assert!(predicted[0] > 0.99 && predicted[1] < 0.01 && predicted[0] == predicted[2], "{predicted:?}");
+    }
+
+    #[test]
+    fn where_there_is_nothing_to_learn_the_average_is_predicted() {
+        let constant = Matrix::new(vec![vec![1.0; 100], vec![f64::NAN; 100]], 100);
+        let target: Vec<f64> = (0..100).map(|row| f64::from(row % 4 == 0)).collect();
+        for (loss, expected) in [(Loss::Log, 0.25), (Loss::Squared, 0.25)] {
+            let fit = fit(&constant, &target, loss, &LIMITS, None, |_| Ok::<(), ()>(())).unwrap();
+            assert_eq!(fit.gains, [0.0, 0.0]);
+            fit.boosting.predict(&constant).into_iter().for_each(|value| near(value, expected, 1e-12));
+        }
+        let huge = [LARGEST, -LARGEST, LARGEST / 2.0, 0.0].repeat(25);
+        let column = (0..100).map(|row| f64::from(row % 4)).collect();
+        let matrix = Matrix::new(vec![column], 100);
+        let fit = fit(&matrix, &huge, Loss::Squared, &LIMITS, None, |_| Ok::<(), ()>(())).unwrap();
+        near(fit.boosting.predict(&matrix)[0] / LARGEST, 1.0, 1e-4);
+        assert!(fit.gains[0].is_finite() && fit.boosting.is_sound(1));
     }
 }

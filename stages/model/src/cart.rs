@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::bins::halfway;
 use crate::impurity::{Sums, Targets};
+use crate::matrix::Matrix;
 use crate::tree::{Cut, Tree};
 
 /// When a node is not split any more.
@@ -57,14 +58,14 @@ struct Split {
     left: Sums,
 }
 
-/// A tree for columns in which NaN is missing. `check` is called now and then and may end it.
+/// A tree for a matrix. `check` is called now and then and may end it.
 pub(crate) fn grow<E>(
-    columns: &[&[f64]],
+    matrix: &Matrix,
     targets: &Targets,
-    rows: usize,
     limits: &Limits,
     check: impl Fn() -> Result<(), E>,
 ) -> Result<Grown, E> {
+    let (columns, rows) = (matrix.columns(), matrix.rows());
     let mut orders: Vec<Order> = columns.par_iter().map(|column| Order::of(column)).collect();
     let all: Vec<u32> = (0..rows as u32).collect();
     let total = targets.sum(&all);
@@ -147,13 +148,13 @@ impl Order {
 /// The best split of a node; of equally good ones that by the first feature.
 fn best(
     orders: &[Order],
-    columns: &[&[f64]],
+    columns: &[Vec<f64>],
     targets: &Targets,
     range: Range<usize>,
     sums: Sums,
     least: usize,
 ) -> Option<Split> {
-    let of = |feature: usize| best_of(&orders[feature].rows[range.clone()], feature, columns[feature], targets, sums, least);
+    let of = |feature: usize| best_of(&orders[feature].rows[range.clone()], feature, &columns[feature], targets, sums, least);
     let splits: Vec<Option<Split>> = if range.len() * columns.len() < SMALL {
         (0..columns.len()).map(of).collect()
     } else {

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use stagewright_contract::{Goal, ParamError, Port, StageContext, StageError, Task};
 
 use crate::features::Categories;
+use crate::gradient_boosting::GradientBoosting;
 use crate::logistic::Logistic;
 use crate::matrix::Matrix;
 use crate::predictor::Predictor;
@@ -129,6 +130,8 @@ impl Fit {
 pub enum AnyEstimator {
     /// As `model.logistic`.
     Logistic(Logistic),
+    /// As `model.gradient_boosting`.
+    GradientBoosting(GradientBoosting),
 }
 
 /// The same expression for the estimator of each type.
@@ -136,6 +139,7 @@ macro_rules! each {
     ($any:expr, $estimator:ident => $body:expr) => {
         match $any {
             AnyEstimator::Logistic($estimator) => $body,
+            AnyEstimator::GradientBoosting($estimator) => $body,
         }
     };
 }

@@ -255,7 +255,7 @@ impl Features {
                 ))
                 .with_help(
                     "fill them with `clean.fill`, leave those rows out with `clean.drop_nulls`, or use an estimator \
-                     that takes missing values, such as `model.boosting`",
+                     that takes missing values, such as `model.gradient_boosting`",
                 ));
             }
         }

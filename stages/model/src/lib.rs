@@ -2,9 +2,12 @@
 //!
 //! [`estimator`] says what an estimator is and how to add one.
 
+mod bins;
+mod boosting;
 mod cholesky;
 pub mod estimator;
 mod features;
+mod gradient_boosting;
 mod learn;
 mod linear_predictor;
 mod logistic;
@@ -14,8 +17,13 @@ mod predict;
 mod predictor;
 mod scores;
 mod target;
+#[cfg(test)]
+mod testing;
+mod tree;
 
+pub use boosting::Boosting;
 pub use features::{Categories, Encoding, Feature, Features};
+pub use gradient_boosting::{GradientBoosting, Loss};
 pub use learn::{Columns, Learn};
 pub use linear_predictor::{LinearPredictor, Link};
 pub use logistic::{ClassWeight, Logistic, Penalty};
@@ -24,9 +32,14 @@ pub use predict::Predict;
 pub use predictor::Predictor;
 use stagewright_contract::StageType;
 pub use target::{Classes, Label};
+pub use tree::Tree;
 
 /// The stage types of this crate.
 pub fn stage_types() -> Vec<StageType> {
     let code = env!("STAGEWRIGHT_CODE_DIGEST");
-    vec![StageType::of::<Learn<Logistic>>(code), StageType::of::<Predict>(code)]
+    vec![
+        StageType::of::<Learn<Logistic>>(code),
+        StageType::of::<Learn<GradientBoosting>>(code),
+        StageType::of::<Predict>(code),
+    ]
 }

@@ -4,6 +4,7 @@ use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Model, StageError, Task};
 
+use crate::boosting::Boosting;
 use crate::features::{Encoding, Feature, Features};
 use crate::linear_predictor::LinearPredictor;
 use crate::matrix::Matrix;
@@ -17,6 +18,9 @@ pub enum Predictor {
     /// A weighted sum of the columns, or the probability that belongs to it.
     #[serde(rename = "linear/1")]
     Linear(LinearPredictor),
+    /// A sum of trees, or the probability that belongs to it.
+    #[serde(rename = "boosting/1")]
+    Boosting(Boosting),
     /// The first column as it is: a probability that comes from elsewhere.
     #[serde(rename = "given/1")]
     Given,
@@ -28,6 +32,7 @@ impl Predictor {
     pub fn predict(&self, matrix: &Matrix) -> Vec<f64> {
         match self {
             Self::Linear(linear) => linear.predict(matrix),
+            Self::Boosting(boosting) => boosting.predict(matrix),
             Self::Given => matrix.columns().first().cloned().unwrap_or_default(),
         }
     }
@@ -35,7 +40,17 @@ impl Predictor {
     /// Whether it can do with missing values.
     pub fn takes_missing(&self) -> bool {
         match self {
+            Self::Boosting(_) => true,
             Self::Linear(_) | Self::Given => false,
+        }
+    }
+
+    /// Whether it can predict for a matrix of so many columns: what was read from a file need not have been learned.
+    pub(crate) fn is_sound(&self, columns: usize) -> bool {
+        match self {
+            Self::Linear(linear) => linear.coefficients.len() == columns,
+            Self::Boosting(boosting) => boosting.is_sound(columns),
+            Self::Given => true,
         }
     }
 }
@@ -100,6 +115,9 @@ impl Learned {
         }
         if (model.task == Task::Classification) != learned.classes.is_some() {
             return Err(unknown("its task and its state differ".to_owned()));
+        }
+        if !learned.predictor.is_sound(learned.encodings.iter().map(Encoding::width).sum()) {
+            return Err(unknown("its columns and its state differ".to_owned()));
         }
         let features = model
             .features

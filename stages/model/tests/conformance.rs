@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stagewright_contract::{Kind, Port, Stage, StageContext, StageError};
 use stagewright_frame::testkit::conformance;
-use stagewright_model::{Learn, Logistic, Predict, stage_types};
+use stagewright_model::{GradientBoosting, Learn, Logistic, Predict, stage_types};
 
 fn columns(names: &[&str]) -> DataFrame {
     shop().head(Some(60)).select(names.iter().copied()).unwrap()
@@ -35,6 +35,24 @@ fn logistic() {
             _ => shop.clone(),
         };
         conformance::<Learn<Logistic>>(&params, &[("table", shop)]);
+    }
+}
+
+#[test]
+fn gradient_boosting() {
+    let shop = columns(&["price", "hour", "department", "member", "bought"]);
+    for params in [
+        json!({ "features": ["price", "hour", "department", "member"], "target": "bought", "min_samples_leaf": 3 }),
+        json!({
+            "features": ["hour", "department"], "target": "price", "loss": "squared_error", "max_iter": 20,
+            "max_leaf_nodes": 4, "max_depth": 2, "min_samples_leaf": 1, "l2_regularization": 1.0, "max_bins": 2
+        }),
+        json!({
+            "features": ["price", "hour"], "target": "bought", "early_stopping": true, "validation_fraction": 0.3,
+            "n_iter_no_change": 2, "learning_rate": 0.5, "min_samples_leaf": 3
+        }),
+    ] {
+        conformance::<Learn<GradientBoosting>>(&params, &[("table", shop.clone())]);
     }
 }
 

@@ -112,8 +112,12 @@ impl Grower<'_> {
             let cut = partition(&mut rows[leaf.rows.clone()], &mut scratch, &feature.bins, &split);
             let middle = leaf.rows.start + cut;
             let [left, right] = [split.left, leaf.sums - split.left];
-            let child =
-                tree.split(leaf.node, self.cut(&split, right, scale), self.value(left, scale), self.value(right, scale));
+            let child = tree.split(
+                leaf.node,
+                self.cut(&split, right, scale),
+                self.value(left, scale),
+                self.value(right, scale),
+            );
             count += 1;
             leaves.retain(|(node, _)| *node != leaf.node);
             leaves.extend([(child, leaf.rows.start..middle), (child + 1, middle..leaf.rows.end)]);
@@ -312,8 +316,7 @@ mod tests {
     #[test]
     fn rows_are_divided_in_their_order() {
         let bins: Vec<u8> = (0..200_000u32).map(|row| (row.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let split =
-            Split { gain: 1.0, feature: 0, bin: 99, missing_left: true, left: Sums::default() };
+        let split = Split { gain: 1.0, feature: 0, bin: 99, missing_left: true, left: Sums::default() };
         let mut rows: Vec<u32> = (0..200_000).filter(|row| row % 3 != 0).collect();
         let (mut expected, rest): (Vec<u32>, Vec<u32>) =
             rows.iter().partition(|row| bins[**row as usize] <= 99 || bins[**row as usize] == MISSING);

@@ -72,10 +72,7 @@ impl std::ops::Sub for Sums {
 
     #[inline]
     fn sub(self, other: Self) -> Self {
-        Self {
-            gradient: self.gradient.wrapping_sub(other.gradient),
-            packed: self.packed.wrapping_sub(other.packed),
-        }
+        Self { gradient: self.gradient.wrapping_sub(other.gradient), packed: self.packed.wrapping_sub(other.packed) }
     }
 }
 
