@@ -6,7 +6,9 @@ mod common;
 use common::purchases;
 use polars::prelude::*;
 use serde_json::json;
-use stagewright_features::{History, Product, Rfm, Scale, Split, User, stage_types};
+use stagewright_features::{
+    Correlation, Crosstab, Describe, Histogram, History, Product, Rfm, Scale, Select, Split, Top, User, stage_types,
+};
 use stagewright_frame::testkit::conformance;
 
 #[test]
@@ -59,6 +61,62 @@ fn history() {
     conformance::<History>(&params, &[("table", purchases.clone())]);
     let params = json!({ "number": "created_at", "department": "gender", "carry": ["user_id", "reordered"] });
     conformance::<History>(&params, &[("table", purchases.clone()), ("reference", purchases)]);
+}
+
+#[test]
+fn describe() {
+    conformance::<Describe>(&json!({}), &[("table", purchases())]);
+    conformance::<Describe>(&json!({ "columns": ["gender", "sale_price"] }), &[("table", purchases())]);
+}
+
+#[test]
+fn correlation() {
+    let columns = json!(["sale_price", "age", "num_of_item"]);
+    conformance::<Correlation>(&json!({ "columns": columns }), &[("table", purchases())]);
+    conformance::<Correlation>(&json!({ "method": "spearman" }), &[("table", purchases())]);
+}
+
+#[test]
+fn histogram() {
+    for params in [
+        json!({ "column": "sale_price" }),
+        json!({ "column": "age", "bins": [0, 19, 30, 60] }),
+        json!({ "column": "sale_price", "per": "gender", "agg": "mean", "bins": 3 }),
+        json!({ "column": "sale_price", "per": "user_id", "agg": "sum", "bins": "values" }),
+        json!({ "column": "order_id", "per": "user_id", "agg": "n_unique", "bins": "values" }),
+        json!({ "column": "sale_price", "per": "created_at", "agg": "count", "bins": 2 }),
+    ] {
+        conformance::<Histogram>(&params, &[("table", purchases())]);
+    }
+}
+
+#[test]
+fn top() {
+    for column in ["gender", "product_id", "created_at"] {
+        conformance::<Top>(&json!({ "column": column, "n": 3 }), &[("table", purchases())]);
+    }
+}
+
+#[test]
+fn crosstab() {
+    for params in [
+        json!({ "rows": "gender", "columns": "product_id" }),
+        json!({ "rows": "user_id", "columns": "gender", "max_rows": 7, "show": "row_share" }),
+        json!({ "rows": "product_id", "columns": "created_at", "max_columns": 3 }),
+    ] {
+        conformance::<Crosstab>(&params, &[("table", purchases())]);
+    }
+}
+
+#[test]
+fn select() {
+    for params in [
+        json!({ "target": "gender" }),
+        json!({ "target": "sale_price", "carry": ["user_id"], "keep": ["age"], "max_correlation": 0.5, "k": 2 }),
+        json!({ "target": "product_id", "categorical": ["num_of_item"], "drop": ["order_id"], "bins": 3 }),
+    ] {
+        conformance::<Select>(&params, &[("table", purchases())]);
+    }
 }
 
 #[test]
