@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Goal, ParamError, Port, StageContext, StageError, Task};
 
+use crate::decision_tree::DecisionTree;
 use crate::features::Categories;
 use crate::gradient_boosting::GradientBoosting;
 use crate::logistic::Logistic;
@@ -132,6 +133,8 @@ pub enum AnyEstimator {
     Logistic(Logistic),
     /// As `model.gradient_boosting`.
     GradientBoosting(GradientBoosting),
+    /// As `model.decision_tree`.
+    DecisionTree(DecisionTree),
 }
 
 /// The same expression for the estimator of each type.
@@ -140,6 +143,7 @@ macro_rules! each {
         match $any {
             AnyEstimator::Logistic($estimator) => $body,
             AnyEstimator::GradientBoosting($estimator) => $body,
+            AnyEstimator::DecisionTree($estimator) => $body,
         }
     };
 }

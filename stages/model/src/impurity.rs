@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use stagewright_contract::Task;
 
 /// What a split of a tree is to lower.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +15,16 @@ pub enum Criterion {
     Entropy,
     /// The variance of the target: a regression.
     SquaredError,
+}
+
+impl Criterion {
+    /// What a tree that lowers it predicts.
+    pub(crate) fn task(self) -> Task {
+        match self {
+            Self::Gini | Self::Entropy => Task::Classification,
+            Self::SquaredError => Task::Regression,
+        }
+    }
 }
 
 /// Targets as whole numbers, which sum up to the same in any order: 0 and 1 of a classification; of a regression the
@@ -132,9 +143,7 @@ impl Targets {
                 let part = |sums: Sums| sums.sum as f64 * (sums.sum as f64 / sums.rows as f64);
                 part(left) + part(right)
             }
-            Criterion::Entropy => {
-                -(left.rows as f64 * self.impurity(left) + right.rows as f64 * self.impurity(right))
-            }
+            Criterion::Entropy => -(left.rows as f64 * self.impurity(left) + right.rows as f64 * self.impurity(right)),
         }
     }
 }

@@ -4,10 +4,13 @@
 
 mod bins;
 mod boosting;
+mod cart;
 mod cholesky;
+mod decision_tree;
 pub mod estimator;
 mod features;
 mod gradient_boosting;
+mod impurity;
 mod learn;
 mod linear_predictor;
 mod logistic;
@@ -20,10 +23,13 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod trees;
 
 pub use boosting::Boosting;
+pub use decision_tree::DecisionTree;
 pub use features::{Categories, Encoding, Feature, Features};
 pub use gradient_boosting::{GradientBoosting, Loss};
+pub use impurity::Criterion;
 pub use learn::{Columns, Learn};
 pub use linear_predictor::{LinearPredictor, Link};
 pub use logistic::{ClassWeight, Logistic, Penalty};
@@ -33,6 +39,7 @@ pub use predictor::Predictor;
 use stagewright_contract::StageType;
 pub use target::{Classes, Label};
 pub use tree::Tree;
+pub use trees::Trees;
 
 /// The stage types of this crate.
 pub fn stage_types() -> Vec<StageType> {
@@ -40,6 +47,7 @@ pub fn stage_types() -> Vec<StageType> {
     vec![
         StageType::of::<Learn<Logistic>>(code),
         StageType::of::<Learn<GradientBoosting>>(code),
+        StageType::of::<Learn<DecisionTree>>(code),
         StageType::of::<Predict>(code),
     ]
 }

@@ -9,6 +9,7 @@ use crate::features::{Encoding, Feature, Features};
 use crate::linear_predictor::LinearPredictor;
 use crate::matrix::Matrix;
 use crate::target::Classes;
+use crate::trees::Trees;
 
 /// What an estimator has learned, enough to predict. Each form carries its version in its name; a change to what a form
 /// means is a new form beside the old one, so that stored models go on to mean what they meant.
@@ -21,6 +22,9 @@ pub enum Predictor {
     /// A sum of trees, or the probability that belongs to it.
     #[serde(rename = "boosting/1")]
     Boosting(Boosting),
+    /// The mean of trees.
+    #[serde(rename = "trees/1")]
+    Trees(Trees),
     /// The first column as it is: a probability that comes from elsewhere.
     #[serde(rename = "given/1")]
     Given,
@@ -33,6 +37,7 @@ impl Predictor {
         match self {
             Self::Linear(linear) => linear.predict(matrix),
             Self::Boosting(boosting) => boosting.predict(matrix),
+            Self::Trees(trees) => trees.predict(matrix),
             Self::Given => matrix.columns().first().cloned().unwrap_or_default(),
         }
     }
@@ -40,7 +45,7 @@ impl Predictor {
     /// Whether it can do with missing values.
     pub fn takes_missing(&self) -> bool {
         match self {
-            Self::Boosting(_) => true,
+            Self::Boosting(_) | Self::Trees(_) => true,
             Self::Linear(_) | Self::Given => false,
         }
     }
@@ -50,6 +55,7 @@ impl Predictor {
         match self {
             Self::Linear(linear) => linear.coefficients.len() == columns,
             Self::Boosting(boosting) => boosting.is_sound(columns),
+            Self::Trees(trees) => trees.is_sound(columns),
             Self::Given => true,
         }
     }

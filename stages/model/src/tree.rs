@@ -44,7 +44,6 @@ impl Tree {
     }
 
     /// The number of leaves.
-    #[cfg(test)]
     pub(crate) fn leaves(&self) -> usize {
         self.feature.iter().filter(|feature| **feature < 0).count()
     }

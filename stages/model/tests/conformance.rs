@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stagewright_contract::{Kind, Port, Stage, StageContext, StageError};
 use stagewright_frame::testkit::conformance;
-use stagewright_model::{GradientBoosting, Learn, Logistic, Predict, stage_types};
+use stagewright_model::{DecisionTree, GradientBoosting, Learn, Logistic, Predict, stage_types};
 
 fn columns(names: &[&str]) -> DataFrame {
     shop().head(Some(60)).select(names.iter().copied()).unwrap()
@@ -53,6 +53,21 @@ fn gradient_boosting() {
         }),
     ] {
         conformance::<Learn<GradientBoosting>>(&params, &[("table", shop.clone())]);
+    }
+}
+
+#[test]
+fn decision_tree() {
+    let shop = columns(&["price", "hour", "department", "member", "bought"]);
+    for params in [
+        json!({ "features": ["price", "hour", "department", "member"], "target": "bought" }),
+        json!({ "features": ["price", "department"], "target": "bought", "criterion": "entropy", "max_depth": 3 }),
+        json!({
+            "features": ["hour", "department"], "target": "price", "criterion": "squared_error",
+            "min_samples_split": 5, "min_samples_leaf": 2, "min_impurity_decrease": 0.01
+        }),
+    ] {
+        conformance::<Learn<DecisionTree>>(&params, &[("table", shop.clone())]);
     }
 }
 
