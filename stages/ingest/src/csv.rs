@@ -12,7 +12,7 @@ use polars::prelude::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Source, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Source, Stage, StageContext, StageError};
 use stagewright_frame::{polars_error, to_table};
 
 use self::records::{BadRecord, Problem, Records, first_record, unquoted};
@@ -119,6 +119,14 @@ with:
             .with_help("it is one ASCII character other than a quote or a line end"));
         }
         select::check(self.columns.as_deref())
+    }
+
+    fn personal(&self, _: &PersonalColumns) -> PersonalColumns {
+        let text = if self.personal.is_empty() { None } else { Some("text".to_owned()) };
+        PersonalColumns::from([
+            ("table".to_owned(), select::personal(&self.personal, self.columns.as_deref())),
+            ("rejects".to_owned(), text.into_iter().collect()),
+        ])
     }
 
     fn sources(&self) -> Vec<Source> {

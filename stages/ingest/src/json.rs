@@ -8,7 +8,7 @@ use polars::prelude::DataFrame;
 use schemars::JsonSchema;
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Source, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Source, Stage, StageContext, StageError};
 use stagewright_frame::{polars_error, to_table};
 
 use self::rows::{Problem, Record, Rows};
@@ -58,6 +58,10 @@ with:
 
     fn check(&self) -> Result<(), ParamError> {
         select::check(self.columns.as_deref())
+    }
+
+    fn personal(&self, _: &PersonalColumns) -> PersonalColumns {
+        PersonalColumns::from([("table".to_owned(), select::personal(&self.personal, self.columns.as_deref()))])
     }
 
     fn sources(&self) -> Vec<Source> {

@@ -1,8 +1,9 @@
-//! Stage types that bring data into a workflow: from CSV, Parquet and JSON files, and made up.
+//! Stage types that bring data into a workflow: tables from CSV, Parquet and JSON files or made up, and learned models.
 
 mod csv;
 mod files;
 mod json;
+mod model;
 mod parquet;
 mod select;
 mod synthetic;
@@ -20,5 +21,7 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<parquet::Parquet>(code),
         StageType::of::<json::Json>(code),
         StageType::of::<synthetic::Synthetic>(code),
+        StageType::of::<synthetic::grocery::Grocery>(code),
+        StageType::of::<model::Model>(code),
     ]
 }

@@ -7,7 +7,9 @@ use polars_io::SerReader;
 use polars_io::parquet::read::ParquetReader;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Source, SourceFile, Stage, StageContext, StageError};
+use stagewright_contract::{
+    Kind, ParamError, PersonalColumns, Port, Source, SourceFile, Stage, StageContext, StageError,
+};
 use stagewright_frame::{polars_error, to_table};
 
 use crate::select;
@@ -47,6 +49,10 @@ with:
 
     fn check(&self) -> Result<(), ParamError> {
         select::check(self.columns.as_deref())
+    }
+
+    fn personal(&self, _: &PersonalColumns) -> PersonalColumns {
+        PersonalColumns::from([("table".to_owned(), select::personal(&self.personal, self.columns.as_deref()))])
     }
 
     fn sources(&self) -> Vec<Source> {

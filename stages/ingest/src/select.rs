@@ -1,5 +1,7 @@
 //! Which columns a person asked for.
 
+use std::collections::BTreeSet;
+
 use stagewright_contract::{ParamError, StageError};
 use stagewright_frame::nearest;
 
@@ -12,6 +14,11 @@ pub(crate) fn check(columns: Option<&[String]>) -> Result<(), ParamError> {
         }
         None => Ok(()),
     }
+}
+
+/// Which of the personal columns are kept.
+pub(crate) fn personal(personal: &[String], columns: Option<&[String]>) -> BTreeSet<String> {
+    personal.iter().filter(|name| columns.is_none_or(|kept| kept.contains(name))).cloned().collect()
 }
 
 /// Where the columns that `param` names are among `names`.

@@ -1,6 +1,7 @@
 //! `ingest.synthetic`.
 
 mod catalogue;
+pub(crate) mod grocery;
 mod lists;
 mod people;
 mod purchases;
@@ -11,7 +12,7 @@ use polars::prelude::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
 use stagewright_frame::{nearest, polars_error, to_table};
 
 use self::catalogue::Catalogue;
@@ -135,6 +136,10 @@ impl Stage for Synthetic {
         Ok(())
     }
 
+    fn personal(&self, _: &PersonalColumns) -> PersonalColumns {
+        PersonalColumns::from([("users".to_owned(), people::PERSONAL.map(str::to_owned).into())])
+    }
+
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
         let end = i64::from(values::date32(&self.end).unwrap_or_default()) * 86_400;
         let time = Time { start: end - i64::from(self.days) * 86_400, end };
@@ -166,19 +171,28 @@ struct Time {
 }
 
 /// Timestamps of which some may be null.
-struct Stamps(PrimitiveChunkedBuilder<Int64Type>);
+struct Stamps {
+    microseconds: PrimitiveChunkedBuilder<Int64Type>,
+    zone: Option<TimeZone>,
+}
 
 impl Stamps {
+    /// In UTC.
     fn new(name: &str, capacity: usize) -> Self {
-        Self(PrimitiveChunkedBuilder::new(name.into(), capacity))
+        Self { zone: Some(TimeZone::UTC), ..Self::local(name, capacity) }
+    }
+
+    /// In the time of the place, whatever its zone.
+    fn local(name: &str, capacity: usize) -> Self {
+        Self { microseconds: PrimitiveChunkedBuilder::new(name.into(), capacity), zone: None }
     }
 
     fn push(&mut self, seconds: Option<i64>) {
-        self.0.append_option(seconds.map(|seconds| seconds * 1_000_000));
+        self.microseconds.append_option(seconds.map(|seconds| seconds * 1_000_000));
     }
 
     fn finish(self) -> Column {
-        self.0.finish().into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)).into_column()
+        self.microseconds.finish().into_datetime(TimeUnit::Microseconds, self.zone).into_column()
     }
 }
 

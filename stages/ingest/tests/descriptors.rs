@@ -10,7 +10,10 @@ use stagewright_contract::Direction;
 fn every_descriptor_is_sound() {
     let types = stagewright_ingest::stage_types();
     let names: Vec<_> = types.iter().map(|stage_type| stage_type.name()).collect();
-    assert_eq!(names, ["ingest.csv", "ingest.parquet", "ingest.json", "ingest.synthetic"]);
+    assert_eq!(
+        names,
+        ["ingest.csv", "ingest.parquet", "ingest.json", "ingest.synthetic", "ingest.synthetic_grocery", "ingest.model"]
+    );
     for stage_type in &types {
         let descriptor = stage_type.descriptor();
         let name = &descriptor.name;
@@ -28,7 +31,7 @@ fn every_descriptor_is_sound() {
         for (param, schema) in schema["properties"].as_object().unwrap() {
             assert!(schema["description"].as_str().is_some_and(|text| text.ends_with('.')), "{name}: {param}");
         }
-        assert_eq!(descriptor.seeded, name == "ingest.synthetic");
+        assert_eq!(descriptor.seeded, name.starts_with("ingest.synthetic"));
     }
 }
 
@@ -54,4 +57,32 @@ fn the_defaults_are_written_down() {
     };
     assert_eq!(outputs("error"), ["table"]);
     assert_eq!(outputs("reject"), ["table", "rejects"]);
+}
+
+#[test]
+fn personal_columns_are_known_before_anything_is_read() {
+    let types = stagewright_ingest::stage_types();
+    let personal = |name: &str, params: serde_json::Value| {
+        let stage_type = types.iter().find(|stage_type| stage_type.name() == name).unwrap();
+        let found = stage_type.configure(&params).unwrap().personal(&Default::default());
+        found
+            .into_iter()
+            .filter(|(_, columns)| !columns.is_empty())
+            .map(|(port, columns)| (port, columns.into_iter().collect::<Vec<_>>().join(" ")))
+            .collect::<Vec<_>>()
+    };
+    let of = |port: &str, columns: &str| (port.to_owned(), columns.to_owned());
+    for name in ["ingest.csv", "ingest.parquet", "ingest.json"] {
+        assert_eq!(personal(name, serde_json::json!({ "path": "x" })), []);
+        let params = serde_json::json!({ "path": "x", "personal": ["name", "email"], "columns": ["id", "email"] });
+        assert!(personal(name, params).contains(&of("table", "email")), "{name}");
+    }
+    let params = serde_json::json!({ "path": "x", "personal": ["name"], "bad_rows": "reject" });
+    assert_eq!(personal("ingest.csv", params), [of("rejects", "text"), of("table", "name")]);
+    assert_eq!(
+        personal("ingest.synthetic", serde_json::json!({})),
+        [of("users", "email first_name last_name latitude longitude postal_code street_address")]
+    );
+    assert_eq!(personal("ingest.synthetic_grocery", serde_json::json!({})), []);
+    assert_eq!(personal("ingest.model", serde_json::json!({ "path": "x" })), []);
 }
