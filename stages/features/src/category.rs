@@ -92,6 +92,7 @@ pub(crate) fn shown_to_readers(columns: Vec<String>) -> Disclosure {
         port: "table",
         columns: Some(columns),
         to: "the report",
-        help: "name another column, or replace its values with `clean.pseudonymise` or `clean.bin`".to_owned(),
+        help: "name a column that is not personal; `features.describe` counts a personal one without showing it"
+            .to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-use polars::prelude::{Column, DataFrame, DataType, PlHashMap, UniqueKeepStrategy};
+use polars::prelude::{Column, DataFrame, DataType, PlHashMap};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use stagewright_contract::{
 use stagewright_frame::{polars_error, require, to_frame, to_table};
 
 use crate::category::{marked_by_name, no_repeats};
+use crate::duplicates::duplicate_rows;
 use crate::keys::rows_have;
 use crate::summary::Summary;
 
@@ -104,11 +105,12 @@ impl Stage for Describe {
         context.check_cancelled()?;
 
         let rows = frame.height();
-        let unique = sheets.iter().any(|sheet| sheet.nulls == 0 && sheet.distinct == rows);
+        // A column whose values all differ makes all rows differ.
+        let unique = rows == 0 || sheets.iter().any(|sheet| sheet.nulls == 0 && sheet.distinct == rows);
         let mut metrics = Metrics::new();
         let mut metric = |name: &str, value: usize| metrics.insert(name, Some(value as f64), Goal::Describe);
         metric("rows", rows)?;
-        metric("duplicate_rows", if unique { 0 } else { rows - distinct_rows(&frame)? })?;
+        metric("duplicate_rows", if unique { 0 } else { duplicate_rows(&frame)? })?;
         metric("columns", table.columns().len())?;
         metric("nulls", sheets.iter().map(|sheet| sheet.nulls).sum())?;
         context.put("metrics", metrics)?;
@@ -235,11 +237,6 @@ impl Sheet {
 fn distinct(column: &Column) -> Result<usize, StageError> {
     let count = column.n_unique().map_err(|error| reading(column, &error))?;
     Ok(count - usize::from(column.null_count() > 0))
-}
-
-fn distinct_rows(frame: &DataFrame) -> Result<usize, StageError> {
-    let unique = frame.unique_stable(None, UniqueKeepStrategy::Any, None);
-    unique.map(|unique| unique.height()).map_err(|error| polars_error("comparing rows", &error))
 }
 
 fn reading(column: &Column, error: &polars::error::PolarsError) -> StageError {

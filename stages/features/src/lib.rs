@@ -8,6 +8,7 @@ mod category;
 mod correlation;
 mod crosstab;
 mod describe;
+mod duplicates;
 mod histogram;
 mod history;
 mod keys;

@@ -90,9 +90,13 @@ impl Feature {
     /// The candidate in a column.
     ///
     /// # Errors
-    /// When it holds an infinite number.
+    /// When it holds an infinite number, or fractions that are said to be categories.
     pub(crate) fn of(frame: &DataFrame, name: &str, select: &Select) -> Result<Self, StageError> {
         let candidate = column(frame, name)?;
+        if select.categorical.iter().any(|other| other == name) {
+            // Refuses fractions, which would be taken for numbers otherwise.
+            categories(frame, name)?;
+        }
         let mut known = candidate.len() - candidate.null_count();
         let values = match role(select, name, candidate.dtype()) {
             Role::Number => {

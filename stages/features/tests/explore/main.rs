@@ -135,6 +135,26 @@ fn missing_and_infinite_numbers_are_counted_apart() {
 }
 
 #[test]
+fn moments_of_every_kind_are_described() {
+    let cast = |name: &str, values: Vec<Option<i64>>, dtype: DataType| {
+        Column::new(name.into(), values).cast(&DataType::Int64).unwrap().cast(&dtype).unwrap()
+    };
+    let micros = |of: i64| Some(of * 1_000_000);
+    let day = Column::new("day".into(), [Some(19_723i32), None, Some(19_725)]).cast(&DataType::Date).unwrap();
+    let columns = vec![
+        day,
+        cast("at", vec![micros(90), None, micros(30)], DataType::Datetime(TimeUnit::Microseconds, None)),
+        cast("took", vec![micros(90), None, micros(30)], DataType::Duration(TimeUnit::Microseconds)),
+        cast("time", vec![Some(3_600_000_000_000), None, Some(0)], DataType::Time),
+    ];
+    let done = run::<Describe>(json!({}), &DataFrame::new(3, columns).unwrap());
+    assert_eq!(texts(&done, "table", "earliest"), ["2024-01-01", "1970-01-01 00:00:30", "30s", "00:00:00"]);
+    assert_eq!(texts(&done, "table", "latest"), ["2024-01-03", "1970-01-01 00:01:30", "1m 30s", "01:00:00"]);
+    assert_eq!(ints(&done, "table", "distinct"), [Some(2); 4]);
+    assert_eq!(metric(&done, "duplicate_rows"), Some(0.0));
+}
+
+#[test]
 fn nothing_is_told_of_personal_values() {
     let mut input = table(purchases());
     input.mark_personal(["age", "gender", "created_at"]);

@@ -191,6 +191,8 @@ fn what_cannot_be_a_feature_or_a_target_is_said() {
     assert_eq!(constant.message, "column `one` holds a single value: nothing tells about it");
     let classes = error::<Select>(json!({ "target": "id", "task": "classification" }), &sample());
     assert_eq!(classes.message, "column `id` has 400 classes, more than 200");
+    let fractions = error::<Select>(json!({ "target": "y", "categorical": ["noise"] }), &sample());
+    assert_eq!(fractions.message, "column `noise` is f64, categories are needed");
     let typo = error::<Select>(json!({ "target": "y", "drop": ["nois"] }), &sample());
     assert_eq!(
         (typo.message.as_str(), typo.help.as_deref()),
