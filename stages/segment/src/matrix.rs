@@ -45,15 +45,41 @@ impl Matrix {
 }
 
 /// `(x - mean) / std` with the population standard deviation; zeros where all values are equal.
+///
+/// Bit by bit what scikit-learn's `StandardScaler` makes of a column, where no number overflows or vanishes: where many
+/// distances are equal but for rounding, hierarchical clusterings differ with the last bit.
 pub(crate) fn standardize(values: &[f64]) -> Vec<f64> {
     if values.iter().all(|value| *value == values[0]) {
         return vec![0.0; values.len()];
     }
     let unit = unit(values);
-    let mean = mean_of(values.len(), values.iter().map(|value| value / unit));
-    let variance = mean_of(values.len(), values.iter().map(|value| (value / unit - mean).powi(2)));
-    let std = variance.sqrt();
-    values.iter().map(|value| (value / unit - mean) / std).collect()
+    let count = values.len() as f64;
+    let mut values: Vec<f64> = values.iter().map(|value| value / unit).collect();
+    let mean = pairwise_sum(&values) / count;
+    values.iter_mut().for_each(|value| *value -= mean);
+    // What rounding left in the mean.
+    let correction = pairwise_sum(&values);
+    let squares: Vec<f64> = values.iter().map(|value| value * value).collect();
+    let std = ((pairwise_sum(&squares) - correction * correction / count) / count).sqrt();
+    values.iter_mut().for_each(|value| *value /= std);
+    values
+}
+
+/// In the order of numpy: halves down to 128 values, and in these eight interleaved sums.
+fn pairwise_sum(values: &[f64]) -> f64 {
+    if values.len() > 128 {
+        let half = values.len() / 2;
+        let (left, right) = values.split_at(half - half % 8);
+        return pairwise_sum(left) + pairwise_sum(right);
+    }
+    let (eights, rest) = values.as_chunks::<8>();
+    let Some((first, eights)) = eights.split_first() else { return rest.iter().sum() };
+    let mut s = *first;
+    for eight in eights {
+        s.iter_mut().zip(eight).for_each(|(sum, value)| *sum += value);
+    }
+    let sum = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    rest.iter().fold(sum, |sum, value| sum + value)
 }
 
 /// The power of two below the largest magnitude. Measured in it, which is exact, squares and sums of very large and

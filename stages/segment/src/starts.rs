@@ -1,0 +1,64 @@
+//! k-means from several starts, of which the best is kept.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+use stagewright_contract::{StageContext, StageError};
+
+use crate::lloyd::{Fit, Limits, fit};
+use crate::matrix::{CHUNK, Matrix};
+
+/// The parameters of k-means.
+#[derive(Clone, Copy)]
+pub(crate) struct Starts {
+    pub(crate) n_init: usize,
+    pub(crate) max_iter: usize,
+    /// See [`Limits::movement`]; in the mean variance of the features.
+    pub(crate) tol: f64,
+}
+
+/// Rows to be clustered into `k` clusters.
+pub(crate) struct Job<'a> {
+    pub(crate) data: &'a Matrix,
+    pub(crate) k: usize,
+}
+
+impl Starts {
+    /// For each job the start with the least WCSS, the first of several.
+    pub(crate) fn best(self, context: &StageContext, jobs: &[Job<'_>]) -> Result<Vec<Fit>, StageError> {
+        let mut limits: Vec<Limits> = Vec::with_capacity(jobs.len());
+        for (at, job) in jobs.iter().enumerate() {
+            let movement = match limits.last() {
+                Some(last) if std::ptr::eq(job.data, jobs[at - 1].data) => last.movement,
+                _ => self.tol * job.data.mean_variance(),
+            };
+            limits.push(Limits { max_iter: self.max_iter, movement });
+        }
+        // A single center is the mean from every start.
+        let starts: Vec<(usize, usize)> = (0..jobs.len())
+            .flat_map(|at| (0..if jobs[at].k == 1 { 1 } else { self.n_init }).map(move |start| (at, start)))
+            .collect();
+        let done = AtomicU64::new(0);
+        let run = |&(at, start): &(usize, usize)| {
+            let Job { data, k } = jobs[at];
+            let mut rng = context.rng(&format!("k={k} start={start}"));
+            let fit = fit(data, k, limits[at], &mut rng, &|| context.check_cancelled())?;
+            context.progress(done.fetch_add(1, Ordering::Relaxed) + 1, starts.len() as u64);
+            Ok((at, fit))
+        };
+        let mut best: Vec<Option<Fit>> = jobs.iter().map(|_| None).collect();
+        let mut keep = |(at, fit): (usize, Fit)| {
+            if best[at].as_ref().is_none_or(|best| fit.wcss < best.wcss) {
+                best[at] = Some(fit);
+            }
+        };
+        if jobs.iter().all(|job| job.data.rows() <= CHUNK) {
+            let fits = starts.par_iter().map(run).collect::<Result<Vec<_>, StageError>>()?;
+            fits.into_iter().for_each(keep);
+        } else {
+            // Each start is parallel in itself, and only the best ones are held in memory.
+            starts.iter().try_for_each(|start| run(start).map(&mut keep))?;
+        }
+        Ok(best.into_iter().flatten().collect())
+    }
+}
