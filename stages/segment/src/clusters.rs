@@ -32,8 +32,6 @@ pub(crate) fn count(labels: &[u32]) -> usize {
 pub(crate) struct Clusters {
     /// The cluster of each row; `None` for noise.
     pub(crate) labels: Vec<Option<i64>>,
-    /// Which label each cluster had before.
-    pub(crate) order: Vec<usize>,
     sizes: Vec<usize>,
 }
 
@@ -55,7 +53,6 @@ impl Clusters {
         Self {
             labels: labels.iter().map(|label| number.get(*label as usize).copied()).collect(),
             sizes: order.iter().map(|&label| sizes[label]).collect(),
-            order,
         }
     }
 
@@ -107,7 +104,5 @@ pub(crate) fn centers(labels: &[u32], sizes: &[usize], data: &Matrix) -> Vec<f64
 
 /// A table of columns of equal length.
 pub(crate) fn table_of(columns: Vec<Column>) -> Result<Table, StageError> {
-    DataFrame::new_infer_height(columns)
-        .map_err(|error| polars_error("collecting clusters", &error))
-        .and_then(to_table)
+    DataFrame::new_infer_height(columns).map_err(|error| polars_error("collecting clusters", &error)).and_then(to_table)
 }

@@ -90,7 +90,11 @@ mod tests {
     #[test]
     fn only_the_last_merges_are_drawn() {
         let merges: Vec<Merge> = (0..99)
-            .map(|at| Merge { pair: if at == 0 { [0, 1] } else { [at + 1, at + 99] }, distance: at as f64, size: at + 2 })
+            .map(|at| Merge {
+                pair: if at == 0 { [0, 1] } else { [at + 1, at + 99] },
+                distance: at as f64,
+                size: at + 2,
+            })
             .collect();
         let figure = dendrogram(&merges, 97, &[Some(0); 100]);
         assert_eq!(figure.series.len(), 30);

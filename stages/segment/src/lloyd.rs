@@ -10,10 +10,8 @@ use crate::matrix::{CHUNK, Matrix, squared_distance};
 
 /// A clustering.
 pub(crate) struct Fit {
-    /// Which center each row belongs to.
+    /// Which cluster each row belongs to; there are fewer than asked for where the data has fewer distinct rows.
     pub(crate) labels: Vec<u32>,
-    /// The centers, row by row; fewer than asked for where the data has fewer distinct rows.
-    pub(crate) centers: Vec<f64>,
     /// The sum over the rows of the squared distance to their center.
     pub(crate) wcss: f64,
     pub(crate) iterations: usize,
@@ -63,7 +61,7 @@ pub(crate) fn fit<E>(
             values.chunks_exact(data.width).zip(own).map(|(row, center)| squared_distance(row, center)).sum::<f64>()
         })
         .collect::<Vec<_>>();
-    Ok(Fit { labels: rows.labels, centers, wcss: wcss.into_iter().sum(), iterations })
+    Ok(Fit { labels: rows.labels, wcss: wcss.into_iter().sum(), iterations })
 }
 
 /// Greedy k-means++ (Arthur & Vassilvitskii 2007, with the candidates of scikit-learn): each further center is the best
@@ -341,6 +339,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::{Fit, Limits, Sums, draw, fit};
+    use crate::clusters::{centers, count, sizes};
     use crate::matrix::{CHUNK, Matrix, squared_distance};
 
     fn points(rows: usize, width: usize) -> Matrix {
@@ -359,7 +358,8 @@ mod tests {
         for (rows, width, k) in [(500, 3, 7), (3 * CHUNK + 5, 2, 12), (40, 1, 9)] {
             let data = points(rows, width);
             let fit = start(&data, k, 1);
-            let center = |label: usize| &fit.centers[label * width..][..width];
+            let centers = centers(&fit.labels, &sizes(&fit.labels), &data);
+            let center = |label: usize| &centers[label * width..][..width];
             let mut wcss = 0.0;
             let mut sums = Sums::new(k, width);
             for row in 0..rows {
@@ -371,7 +371,7 @@ mod tests {
                 sums.add(fit.labels[row] as usize, data.row(row));
             }
             assert!((wcss - fit.wcss).abs() < 1e-9 * wcss);
-            let moved = sums.move_centers(&mut fit.centers.clone(), width);
+            let moved = sums.move_centers(&mut centers.clone(), width);
             assert!(moved.iter().all(|moved| *moved < 1e-10), "{moved:?}");
         }
     }
@@ -385,7 +385,6 @@ mod tests {
         };
         let (one, five) = (with(1), with(5));
         assert_eq!(one.labels, five.labels);
-        assert_eq!(one.centers, five.centers);
         assert_eq!(one.wcss.to_bits(), five.wcss.to_bits());
     }
 
@@ -418,7 +417,7 @@ mod tests {
     fn there_are_no_more_clusters_than_distinct_rows() {
         let data = Matrix { values: vec![1.0, 2.0, 1.0, 3.0, 2.0], width: 1 };
         let fit = start(&data, 10, 1);
-        assert_eq!(fit.centers.len(), 3);
+        assert_eq!(count(&fit.labels), 3);
         assert_eq!(fit.wcss, 0.0);
     }
 }

@@ -7,7 +7,7 @@ use common::heaps;
 use polars::prelude::*;
 use serde_json::json;
 use stagewright_frame::testkit::conformance;
-use stagewright_segment::{Kmeans, Profile, stage_types};
+use stagewright_segment::{Distribution, Hierarchical, Kmeans, Profile, Spectral, stage_types};
 
 #[test]
 fn kmeans() {
@@ -19,6 +19,31 @@ fn kmeans() {
     ] {
         conformance::<Kmeans>(&params, &[("table", heaps.clone())]);
     }
+}
+
+#[test]
+fn hierarchical() {
+    let heaps = heaps().head(Some(60));
+    conformance::<Hierarchical>(&json!({ "columns": ["a", "b", "c"], "k_max": 4 }), &[("table", heaps.clone())]);
+    let params = json!({ "columns": ["a", "b"], "linkage": "average", "k": 7, "k_max": 1, "standardize": false });
+    conformance::<Hierarchical>(&params, &[("table", heaps)]);
+}
+
+#[test]
+fn spectral() {
+    let heaps = heaps().head(Some(60));
+    conformance::<Spectral>(&json!({ "columns": ["a", "b", "c"], "k_max": 4 }), &[("table", heaps.clone())]);
+    let params = json!({ "columns": ["a"], "k": 5, "k_max": 1, "n_neighbors": 2, "standardize": false });
+    conformance::<Spectral>(&params, &[("table", heaps)]);
+}
+
+#[test]
+fn distribution() {
+    let clusters = Column::new("cluster".into(), (0..300i64).map(|row| row * 7 % 10 % 4).collect::<Vec<_>>());
+    let brands = Column::new("brand".into(), (0..300).map(|row| format!("brand {}", row % 23)).collect::<Vec<_>>());
+    let bought = DataFrame::new_infer_height(vec![clusters, brands]).unwrap();
+    conformance::<Distribution>(&json!({ "column": "brand", "top": 10 }), &[("table", bought.clone())]);
+    conformance::<Distribution>(&json!({ "column": "cluster", "cluster": "brand" }), &[("table", bought)]);
 }
 
 #[test]

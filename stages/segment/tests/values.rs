@@ -7,9 +7,9 @@ use common::heaps;
 use polars::prelude::*;
 use serde_json::{Value, json};
 use stagewright_contract::testkit::{Done, Trial};
-use stagewright_contract::{Goal, Stage, StageError};
+use stagewright_contract::{FigureKind, Goal, Stage, StageError, StageType, X};
 use stagewright_frame::testkit::{frame, table};
-use stagewright_segment::{Kmeans, Profile};
+use stagewright_segment::{Distribution, Hierarchical, Kmeans, Profile, Spectral};
 
 fn run<S: Stage>(params: Value, input: &DataFrame) -> Done {
     Trial::new::<S>(params).input("table", table(input.clone())).run().unwrap()
@@ -218,4 +218,159 @@ fn clusters_are_profiled() {
         error::<Profile>(json!({}), &infinite).message,
         "1 of 2 rows have an infinite value in column `x`, finite numbers are needed"
     );
+}
+
+/// What the plan hears of the outputs when `personal` columns come in.
+fn personal<S: Stage>(params: &Value, personal: &[&str]) -> Vec<(String, Vec<String>)> {
+    let stage = StageType::of::<S>("test").configure(params).unwrap();
+    let inputs = [("table".to_owned(), personal.iter().map(|name| (*name).to_owned()).collect())].into();
+    stage.personal(&inputs).into_iter().map(|(port, names)| (port, names.into_iter().collect())).collect()
+}
+
+#[test]
+fn only_features_are_personal_in_centers() {
+    let params = json!({ "columns": ["age", "spent"] });
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let expected = vec![("centers".to_owned(), names(&["age"])), ("table".to_owned(), names(&["age", "email"]))];
+    assert_eq!(personal::<Kmeans>(&params, &["age", "email"]), expected);
+    assert_eq!(personal::<Hierarchical>(&params, &["age", "email"]), expected);
+    assert_eq!(personal::<Spectral>(&params, &["age", "email"]), expected);
+    let table = |expected: &[&str]| vec![("table".to_owned(), names(expected))];
+    assert_eq!(personal::<Distribution>(&json!({ "column": "brand" }), &["age", "cluster"]), table(&["cluster"]));
+}
+
+#[test]
+fn kmeans_figures_show_its_tables() {
+    let done = run::<Kmeans>(json!({ "columns": ["a", "b", "c"], "k": 3, "k_max": 4, "n_init": 2 }), &heaps());
+    for (port, of, column) in [("elbow_figure", "elbow", "wcss"), ("silhouette_figure", "silhouettes", "silhouette")] {
+        let figure = done.figure(port);
+        assert_eq!(figure.kind, FigureKind::Line);
+        let points = &figure.series[0].points;
+        assert_eq!(points.iter().map(|point| point.y).collect::<Vec<_>>(), floats(&done, of, column));
+        let first = ints(&done, of, "k")[0] as f64;
+        assert_eq!(points[0].x, X::Number(first));
+    }
+}
+
+#[test]
+fn hierarchical_clusters_are_those_of_scipy() {
+    // fcluster(linkage(StandardScaler().fit_transform(x), method), k, "maxclust"): sizes for k = 5, silhouettes for k
+    // from 2 to 5; and the distances of the last three merges.
+    for (method, sizes, silhouettes, distances) in [
+        (
+            "ward",
+            [85, 60, 60, 55, 40],
+            [0.5156985325141146, 0.5185171702805078, 0.4457153851011597, 0.46027542852570225],
+            [12.020793994057335, 21.22854173938649, 29.24869594881077],
+        ),
+        (
+            "average",
+            [80, 60, 60, 60, 40],
+            [0.5156985325141146, 0.5185171702805078, 0.42823742643848706, 0.45134267750099544],
+            [1.5814996742467011, 2.4581425717085925, 3.3031263809484743],
+        ),
+        (
+            "complete",
+            [94, 86, 60, 38, 22],
+            [0.5156985325141146, 0.5185171702805078, 0.43877589760639496, 0.3865974462447983],
+            [3.0600194336016138, 4.572659910897639, 5.150879631077239],
+        ),
+        (
+            "single",
+            [180, 60, 48, 10, 2],
+            [0.5156985325141146, 0.5185171702805078, 0.4697323654593964, 0.450580716245247],
+            [0.46404809863980545, 0.6014372954137487, 1.5860862118510493],
+        ),
+    ] {
+        let params = json!({ "columns": ["a", "b", "c"], "linkage": method, "k": 5, "k_max": 5 });
+        let done = run::<Hierarchical>(params, &heaps());
+        assert_eq!(ints(&done, "centers", "size"), sizes, "{method}");
+        close(&floats(&done, "silhouettes", "silhouette"), &silhouettes, 1e-12);
+        let merges = floats(&done, "merges", "distance");
+        close(&merges[296..], &distances, 1e-12);
+        assert_eq!(ints(&done, "merges", "size")[298], 300);
+        assert_eq!(done.warnings, [""; 0]);
+    }
+    let done = run::<Hierarchical>(json!({ "columns": ["a", "b", "c"] }), &heaps());
+    assert_eq!(done.metrics("metrics").values["k"].value, Some(3.0));
+    assert_eq!(names(&done, "table"), ["name", "a", "b", "c", "cluster"]);
+    // The last two merges are above all clusters, the other 28 that are drawn within one.
+    let figure = done.figure("dendrogram");
+    assert_eq!(figure.kind, FigureKind::Dendrogram);
+    let named = |name: &str| figure.series.iter().filter(|series| series.name == name).count();
+    assert_eq!((figure.series.len(), named("")), (30, 2));
+    assert_eq!(["cluster 0", "cluster 1", "cluster 2"].map(named).iter().sum::<usize>(), 28);
+}
+
+#[test]
+fn a_cut_between_equal_merges_is_a_warning() {
+    let input = df!("x" => [0i64, 1, 2, 3, 9]).unwrap();
+    let params = json!({ "columns": ["x"], "linkage": "single", "k": 3, "k_max": 4, "standardize": false });
+    let done = run::<Hierarchical>(params, &input);
+    assert_eq!(
+        done.warnings,
+        [
+            "there are 2 clusters instead of 3: no cut of the tree gives 3, since merges at the same distance are undone \
+          together"
+        ]
+    );
+    assert_eq!(ints(&done, "table", "cluster"), [0, 0, 0, 0, 1]);
+    let silhouettes = floats(&done, "silhouettes", "silhouette");
+    assert!(silhouettes[0].is_some() && silhouettes[1..] == [None; 2], "{silhouettes:?}");
+    let many = df!("x" => (0..30_001i64).collect::<Vec<_>>()).unwrap();
+    let refusal = error::<Hierarchical>(json!({ "columns": ["x"] }), &many);
+    assert_eq!(refusal.message, "there are 30001 rows, hierarchical clustering takes at most 30000");
+    assert_eq!(refusal.help.as_deref(), Some("use `segment.kmeans`, or cluster a sample of the rows"));
+}
+
+#[test]
+fn spectral_clusters_are_those_of_scikit_learn() {
+    // One of the heaps is a component of its own. SpectralClustering(3, affinity="nearest_neighbors")
+    let done = run::<Spectral>(json!({ "columns": ["a", "b", "c"], "k": 3, "k_max": 4 }), &heaps());
+    assert_eq!(ints(&done, "centers", "size"), [180, 60, 60]);
+    let warning =
+        "the graph of nearest neighbours falls into 2 components; more neighbours (`n_neighbors`) may join them";
+    assert_eq!(done.warnings, [warning]);
+    close(&floats(&done, "silhouettes", "silhouette")[1..2], &[0.5185171702805078], 1e-12);
+    let metrics = done.metrics("metrics");
+    assert_eq!(metrics.values["components"].value, Some(2.0));
+    assert_eq!(metrics.values["k"].value, Some(3.0));
+    // The heap in two: [90, 90, 60, 60] and 0.4620693411932238 of theirs.
+    let four = floats(&done, "silhouettes", "silhouette")[2].unwrap();
+    assert!((four - 0.462).abs() < 0.02, "{four}");
+}
+
+#[test]
+fn values_are_counted_in_each_cluster() {
+    let input = df!(
+        "cluster" => [Some(0i64), Some(1), Some(0), Some(0), None, Some(1)],
+        "brand" => [Some("b"), Some("a"), Some("a"), Some("c"), Some("a"), None],
+    )
+    .unwrap();
+    let done = run::<Distribution>(json!({ "column": "brand", "top": 2 }), &input);
+    assert_eq!(done.warnings, ["2 rows have no `cluster` or no `brand`: left out"]);
+    assert_eq!(names(&done, "table"), ["cluster", "value", "count", "share"]);
+    let rows = frame(&done.table("table"));
+    let values: Vec<_> = rows.column("value").unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect();
+    assert_eq!(values, ["a", "b", "a", "b"]);
+    assert_eq!(ints(&done, "table", "cluster"), [0, 0, 1, 1]);
+    assert_eq!(ints(&done, "table", "count"), [1, 1, 1, 0]);
+    assert_eq!(floats(&done, "table", "share"), [1.0 / 3.0, 1.0 / 3.0, 1.0, 0.0].map(Some));
+    let figure = done.figure("figure");
+    assert_eq!(figure.kind, FigureKind::Bar);
+    assert_eq!(figure.series.iter().map(|series| series.name.as_str()).collect::<Vec<_>>(), ["cluster 0", "cluster 1"]);
+    assert_eq!(figure.series[1].points.iter().map(|point| point.y).collect::<Vec<_>>(), [Some(1.0), Some(0.0)]);
+
+    let all = run::<Distribution>(json!({ "column": "cluster", "cluster": "brand" }), &input);
+    assert_eq!(ints(&all, "table", "value"), [0, 1, 0, 1, 0, 1]);
+    assert_eq!(ints(&all, "table", "count"), [1, 1, 1, 0, 1, 0]);
+    assert_eq!(refused::<Distribution>(json!({ "column": "cluster" })), "column: it is the cluster column itself");
+    assert_eq!(
+        refused::<Distribution>(json!({ "column": "x", "cluster": "share" })),
+        "cluster: `share` is another column of the output"
+    );
+    let stage = StageType::of::<Distribution>("test").configure(&json!({ "column": "brand" })).unwrap();
+    let disclosed = stage.discloses();
+    assert_eq!(disclosed[0].columns, Some(vec!["brand".to_owned(), "cluster".to_owned()]));
+    assert_eq!(disclosed[0].to, "the report");
 }
