@@ -20,7 +20,8 @@ use crate::groups::Groups;
 use crate::outputs::{counts, personal, put};
 use crate::units::{Keys, Units};
 use fairness::{GroupScores, by_group, group_scores};
-use ranked::{Confusion, Ranked, share, surprise};
+pub(crate) use ranked::share;
+use ranked::{Confusion, Ranked, surprise};
 
 /// Measure how well probabilities foretell one of two outcomes, beside what is had without a model.
 ///

@@ -4,7 +4,7 @@
 
 use polars::prelude::{DataFrame, df};
 use serde_json::json;
-use stagewright_evaluate::{Classification, Ranking, stage_types};
+use stagewright_evaluate::{Campaign, Classification, Drift, Ranking, stage_types};
 use stagewright_frame::testkit::conformance;
 
 fn pairs(of: impl Fn(i64) -> i64) -> DataFrame {
@@ -79,9 +79,61 @@ fn classification() {
 }
 
 #[test]
+fn campaign() {
+    let flag = |every: i64| (0..40).map(|i| i64::from(i % every == 0)).collect::<Vec<_>>();
+    let responses = df![
+        "arm" => (0..40).map(|i| if i % 2 == 0 { "a" } else { "b" }).collect::<Vec<_>>(),
+        "sent" => vec![true; 40],
+        "bounced" => flag(9),
+        "opens" => flag(2),
+        "clicks" => flag(4),
+        "left" => flag(20),
+        "orders" => flag(8),
+        "revenue" => (0..40).map(|i| if i % 8 == 0 { 12.5 } else { 0.0 }).collect::<Vec<_>>(),
+        "is_new" => flag(16),
+    ]
+    .unwrap();
+    let params = json!({
+        "arm": "arm", "sent": "sent", "bounced": "bounced", "opened": "opens", "clicked": "clicks",
+        "unsubscribed": "left", "converted": "orders", "orders": "orders", "revenue": "revenue",
+        "new_customer": "is_new", "fixed_cost": 5.0, "cost_per_message": 0.1, "control": "b", "retention": 0.7,
+    });
+    conformance::<Campaign>(&params, &[("responses", responses)]);
+
+    let words = ["sent", "open", "click", "purchase", "sent", "bounce", "unsubscribe", "?"];
+    let events = df![
+        "user_id" => (0..40).map(|i| i / 4).collect::<Vec<i64>>(),
+        "event" => (0..40).map(|i| words[i % 8]).collect::<Vec<_>>(),
+        "variant" => (0..40).map(|i| i / 8 % 2).collect::<Vec<i64>>(),
+        "amount" => (0..40).map(f64::from).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    let params = json!({ "arm": "variant", "revenue": "amount", "cost_per_message": 0.1 });
+    conformance::<Campaign>(&params, &[("events", events)]);
+}
+
+#[test]
+fn drift() {
+    let of = |shift: i64| {
+        df![
+            "age" => (0..40).map(|i| i + shift).collect::<Vec<i64>>(),
+            "spend" => (0..40).map(|i| (i * i % 17) as f64).collect::<Vec<_>>(),
+            "city" => (0..40).map(|i| if (i + shift) % 3 == 0 { "Leeds" } else { "York" }).collect::<Vec<_>>(),
+            "member" => (0..40).map(|i| (i + shift) % 5 == 0).collect::<Vec<_>>(),
+        ]
+        .unwrap()
+    };
+    conformance::<Drift>(&json!({}), &[("reference", of(0)), ("current", of(3))]);
+    conformance::<Drift>(
+        &json!({ "columns": ["spend", "city"], "bins": 3 }),
+        &[("reference", of(0)), ("current", of(3))],
+    );
+}
+
+#[test]
 fn descriptors_are_sound() {
     let names: Vec<_> = stage_types().iter().map(|stage_type| stage_type.name().to_owned()).collect();
-    assert_eq!(names, ["evaluate.classification", "evaluate.ranking"]);
+    assert_eq!(names, ["evaluate.campaign", "evaluate.classification", "evaluate.drift", "evaluate.ranking"]);
     for stage_type in stage_types() {
         let descriptor = stage_type.descriptor();
         assert!(descriptor.summary.ends_with('.') && !descriptor.details.is_empty());
