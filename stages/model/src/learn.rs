@@ -1,7 +1,5 @@
 //! The stage type that an estimator makes.
 
-use std::collections::BTreeSet;
-
 use polars::prelude::{Column, DataFrame};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::Error as _;
@@ -17,6 +15,7 @@ use crate::estimator::{Estimator, Fitting};
 use crate::features::Features;
 use crate::predictor::Learned;
 use crate::scores::{log_loss, r2, rmse};
+use crate::tables::{named, of_columns, take};
 use crate::target::{Label, Target};
 
 /// What to learn from and what to predict.
@@ -80,9 +79,7 @@ impl Columns {
         };
         refuse_no_rows(known.len())?;
         context.warn(format!("{} of {rows} rows have no `{}`: left out", rows - known.len(), self.target));
-        let indices = known.iter().map(|&row| row as polars::prelude::IdxSize).collect();
-        let indices = polars::prelude::IdxCa::from_vec("known".into(), indices);
-        Ok(Known { features: features.take(&indices).map_err(failed)?, target: target.select(&known), rows: known })
+        Ok(Known { features: take(&features, &known)?, target: target.select(&known), rows: known })
     }
 }
 
@@ -193,8 +190,7 @@ impl<E: Estimator> Stage for Learn<E> {
         // Nothing but names and aggregates; a column of ours that happens to bear the name of a personal one is marked
         // when it is put out.
         let ours = ["feature", "importance", "term", "coefficient", "std_error", "z", "t", "p_value"];
-        let named: BTreeSet<String> =
-            inputs.values().flatten().filter(|name| ours.contains(&name.as_str())).cloned().collect();
+        let named = named(inputs, &ours);
         Self::ports()
             .into_iter()
             .filter(|port| port.direction == Direction::Output && port.kind == Kind::Table)
@@ -231,7 +227,7 @@ impl<E: Estimator> Stage for Learn<E> {
         let learned = Learned {
             encodings: features.0.iter().map(|feature| feature.encoding.clone()).collect(),
             classes: known.target.classes.clone(),
-            predictor: fit.predictor,
+            ..Learned::new(fit.predictor)
         };
         let predicted = learned.predict_matrix(&matrix);
         let pairs: Vec<(f64, f64)> =
@@ -273,7 +269,7 @@ fn refuse_personal(table: &Table, features: &[String]) -> Result<(), StageError>
 }
 
 /// The features and their importances, the most important first, ties by name.
-fn ranked(features: &Features, importance: &[f64]) -> Vec<(String, Option<f64>)> {
+pub(crate) fn ranked(features: &Features, importance: &[f64]) -> Vec<(String, Option<f64>)> {
     let mut ranked: Vec<(String, Option<f64>)> = features
         .0
         .iter()
@@ -296,9 +292,7 @@ pub(crate) fn sort_by_importance(ranked: &mut [(String, Option<f64>)]) {
 fn importance_table(ranked: &[(String, Option<f64>)]) -> Result<Table, StageError> {
     let (names, values): (Vec<&str>, Vec<Option<f64>>) =
         ranked.iter().map(|(name, value)| (name.as_str(), *value)).unzip();
-    let columns = vec![Column::new("feature".into(), names), Column::new("importance".into(), values)];
-    let frame = DataFrame::new_infer_height(columns).map_err(|error| polars_error("collecting importances", &error))?;
-    to_table(frame)
+    of_columns(vec![Column::new("feature".into(), names), Column::new("importance".into(), values)])
 }
 
 /// Importances as bars, up to 30 of them.

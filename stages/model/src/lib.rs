@@ -4,12 +4,17 @@
 
 mod bins;
 mod boosting;
+mod calibrate;
+mod calibration;
 mod cart;
 mod cholesky;
+mod cross_validate;
 mod decision_tree;
 pub mod estimator;
 mod features;
+mod folds;
 mod gradient_boosting;
+mod importance;
 mod impurity;
 mod learn;
 mod linear_predictor;
@@ -19,16 +24,21 @@ mod newton;
 mod predict;
 mod predictor;
 mod scores;
+mod tables;
 mod target;
 #[cfg(test)]
 mod testing;
+mod threshold;
 mod tree;
 mod trees;
 
 pub use boosting::Boosting;
+pub use calibrate::{Calibrate, CalibrationMethod};
+pub use cross_validate::{CrossValidate, FoldMethod};
 pub use decision_tree::DecisionTree;
 pub use features::{Categories, Encoding, Feature, Features};
 pub use gradient_boosting::{GradientBoosting, Loss};
+pub use importance::{Importance, Method};
 pub use impurity::Criterion;
 pub use learn::{Columns, Learn};
 pub use linear_predictor::{LinearPredictor, Link};
@@ -36,8 +46,10 @@ pub use logistic::{ClassWeight, Logistic, Penalty};
 pub use matrix::Matrix;
 pub use predict::Predict;
 pub use predictor::Predictor;
+pub use scores::Score;
 use stagewright_contract::StageType;
 pub use target::{Classes, Label};
+pub use threshold::{Choose, Threshold};
 pub use tree::Tree;
 pub use trees::Trees;
 
@@ -49,5 +61,9 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<Learn<GradientBoosting>>(code),
         StageType::of::<Learn<DecisionTree>>(code),
         StageType::of::<Predict>(code),
+        StageType::of::<CrossValidate>(code),
+        StageType::of::<Importance>(code),
+        StageType::of::<Calibrate>(code),
+        StageType::of::<Threshold>(code),
     ]
 }

@@ -6,6 +6,7 @@ use stagewright_frame::polars_error;
 use statrs::function::erf::erfc;
 
 use crate::estimator::{Estimator, Fit, Fitting};
+use crate::features::Categories;
 use crate::linear_predictor::{LinearPredictor, Link};
 use crate::newton::Problem;
 use crate::predictor::Predictor;
@@ -16,7 +17,7 @@ use crate::predictor::Predictor;
 /// penalised, and the penalty is on the coefficients in the columns' own units, so a column in small units pays more.
 /// The columns may be of any size: Newton's method (iteratively reweighted least squares) runs on centred and scaled
 /// columns and gives the optimum of the original ones, whatever their units. A text column becomes a column of zeros and
-/// ones for each category. `importance` is `|coefficient| × standard deviation of the column`. `std_error`, `z` and
+/// ones for each category (but the first without a penalty, beside an intercept). `importance` is `|coefficient| × standard deviation of the column`. `std_error`, `z` and
 /// `p_value` (two-sided, normal) come from the information matrix without the penalty; they hold where the penalty is
 /// weak beside the data and rows are not weighted, and are null where columns are collinear. A fit that has not
 /// converged is a warning and `converged` is 0.
@@ -108,6 +109,15 @@ with: { features: [order_number, days_since_prior_order, department_id], target:
         Task::Classification
     }
 
+    fn categories(&self) -> Categories {
+        // Beside an intercept the columns of all categories are collinear, which the penalty makes up for.
+        if self.penalty == Penalty::None && self.fit_intercept {
+            Categories::OneHotWithoutFirst
+        } else {
+            Categories::OneHot
+        }
+    }
+
     fn check(&self) -> Result<(), ParamError> {
         if !(self.c.is_finite() && self.c > 0.0) {
             return Err(ParamError::new("C", "the inverse of the penalty must be above 0")
@@ -155,8 +165,8 @@ with: { features: [order_number, days_since_prior_order, department_id], target:
         let importance =
             solution.coefficients.iter().zip(&solution.scales).map(|(value, scale)| (value * scale).abs()).collect();
         let errors = solution.errors.filter(|errors| errors.iter().all(|error| error.is_finite()));
-        if errors.is_none() {
-            warnings.push("columns are collinear: coefficients are not unique and have no standard errors".to_owned());
+        if errors.is_none() && self.penalty == Penalty::None {
+            warnings.push("columns are collinear: their coefficients are not determined".to_owned());
         }
         let errors = errors.map_or(vec![None; fitting.names.len() + 1], |errors| {
             errors.into_iter().map(|error| (error > 0.0).then_some(error)).collect()

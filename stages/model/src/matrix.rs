@@ -52,14 +52,12 @@ impl Matrix {
         Self { columns, rows: rows.len() }
     }
 
-    /// The same matrix with some columns replaced, from `first` on.
-    #[must_use]
-    pub(crate) fn with_columns(mut self, first: usize, columns: Vec<Vec<f64>>) -> Self {
-        for (offset, column) in columns.into_iter().enumerate() {
-            debug_assert_eq!(column.len(), self.rows);
-            self.columns[first + offset] = column;
+    /// Exchanges some columns, from `first` on.
+    pub(crate) fn swap(&mut self, first: usize, columns: &mut [Vec<f64>]) {
+        for (ours, theirs) in self.columns[first..].iter_mut().zip(columns) {
+            debug_assert_eq!(theirs.len(), self.rows);
+            std::mem::swap(ours, theirs);
         }
-        self
     }
 }
 

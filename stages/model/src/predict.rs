@@ -2,9 +2,10 @@ use polars::prelude::Column;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError, Task};
-use stagewright_frame::{polars_error, to_frame, to_table};
+use stagewright_frame::to_frame;
 
 use crate::predictor::Learned;
+use crate::tables::with_columns;
 
 /// Predict with a model.
 ///
@@ -82,24 +83,12 @@ impl Stage for Predict {
         let columns = match &learned.classes {
             None => vec![Column::new(self.prediction.as_str().into(), values)],
             Some(classes) => {
-                let threshold = self.threshold.unwrap_or(0.5);
+                let threshold = self.threshold.or(learned.threshold).unwrap_or(0.5);
                 let positive: Vec<Option<bool>> =
                     values.iter().map(|value| value.map(|value| value >= threshold)).collect();
                 vec![Column::new(self.probability.as_str().into(), values), classes.column(&self.prediction, &positive)]
             }
         };
-        for column in &columns {
-            refuse_taken(&table, column.name())?;
-        }
-        let frame = frame.hstack(&columns).map_err(|error| polars_error("adding the predictions", &error))?;
-        context.put("table", to_table(frame)?)
+        context.put("table", with_columns(&frame, &columns, "`probability` or `prediction`")?)
     }
-}
-
-fn refuse_taken(table: &stagewright_contract::Table, name: &str) -> Result<(), StageError> {
-    if table.names().all(|other| other != name) {
-        return Ok(());
-    }
-    Err(StageError::data(format!("there is a column `{name}` already"))
-        .with_help("name another column in `probability` or `prediction`"))
 }

@@ -2,9 +2,10 @@
 
 use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Model, StageError, Task};
+use stagewright_contract::{Model, ModelFeature, StageError, Task};
 
 use crate::boosting::Boosting;
+use crate::calibration::Calibration;
 use crate::features::{Encoding, Feature, Features};
 use crate::linear_predictor::LinearPredictor;
 use crate::matrix::Matrix;
@@ -71,6 +72,12 @@ pub(crate) struct Learned {
     pub(crate) classes: Option<Classes>,
     /// What predicts.
     pub(crate) predictor: Predictor,
+    /// What the probabilities then go through, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) calibrations: Vec<Calibration>,
+    /// The least probability that makes a prediction positive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) threshold: Option<f64>,
 }
 
 /// What a model says about a table.
@@ -82,6 +89,41 @@ pub(crate) struct Predictions {
 }
 
 impl Learned {
+    /// A regression without features.
+    pub(crate) fn new(predictor: Predictor) -> Self {
+        Self { encodings: Vec::new(), classes: None, predictor, calibrations: Vec::new(), threshold: None }
+    }
+
+    /// A classification that takes its probability from a column.
+    ///
+    /// # Errors
+    /// A bug, when the state cannot be written down.
+    pub(crate) fn given(
+        learned_by: &str,
+        probability: &str,
+        target: &str,
+        classes: Classes,
+        rows: usize,
+    ) -> Result<Model, StageError> {
+        let column = ModelFeature { name: probability.to_owned(), dtype: "double".to_owned(), range: Some((0.0, 1.0)) };
+        let features = Features(vec![Feature { column, encoding: Encoding::Number }]);
+        let learned = Self { encodings: vec![Encoding::Number], classes: Some(classes), ..Self::new(Predictor::Given) };
+        learned.into_model(learned_by, Task::Classification, &features, target, rows)
+    }
+
+    /// The same model with another state.
+    ///
+    /// # Errors
+    /// A bug, when the state cannot be written down.
+    pub(crate) fn put_into(&self, model: &Model) -> Result<Model, StageError> {
+        Ok(Model { state: self.to_value()?, ..model.clone() })
+    }
+
+    fn to_value(&self) -> Result<serde_json::Value, StageError> {
+        serde_json::to_value(self)
+            .map_err(|error| StageError::bug(format!("what was learned cannot be written down: {error}")))
+    }
+
     /// The model of this state.
     ///
     /// # Errors
@@ -94,15 +136,13 @@ impl Learned {
         target: &str,
         rows: usize,
     ) -> Result<Model, StageError> {
-        let state = serde_json::to_value(&self)
-            .map_err(|error| StageError::bug(format!("what was learned cannot be written down: {error}")))?;
         Ok(Model {
             learned_by: learned_by.to_owned(),
             task,
             features: features.0.iter().map(|feature| feature.column.clone()).collect(),
             target: target.to_owned(),
             rows: rows as u64,
-            state,
+            state: self.to_value()?,
         })
     }
 
@@ -157,7 +197,10 @@ impl Learned {
     /// What it says about each row of a matrix.
     pub(crate) fn predict_matrix(&self, matrix: &Matrix) -> Vec<Option<f64>> {
         let takes_missing = self.predictor.takes_missing();
-        let values = self.predictor.predict(matrix);
+        let mut values = self.predictor.predict(matrix);
+        for calibration in &self.calibrations {
+            values.iter_mut().for_each(|value| *value = calibration.apply(*value));
+        }
         let known = |(row, value): (usize, f64)| {
             (value.is_finite() && (takes_missing || !matrix.is_missing(row))).then_some(value)
         };

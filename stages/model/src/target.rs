@@ -55,6 +55,11 @@ pub struct Classes {
 }
 
 impl Classes {
+    /// False and true.
+    pub(crate) fn boolean() -> Self {
+        Self { negative: Label::Boolean(false), positive: Label::Boolean(true) }
+    }
+
     /// A column of classes, of the type that the target has: true for the positive one.
     pub(crate) fn column(&self, name: &str, positive: &[Option<bool>]) -> Column {
         let name = name.into();
@@ -112,6 +117,58 @@ impl Target {
             Task::Regression => Self::numbers(frame, name),
             Task::Classification => Self::classes(frame, name, positive),
         }
+    }
+
+    /// Reads the target of a model: numbers, or these two classes, of which one may not occur.
+    ///
+    /// # Errors
+    /// When there is no such column, or it holds something else.
+    pub(crate) fn read_as(frame: &DataFrame, name: &str, classes: Option<&Classes>) -> Result<Self, StageError> {
+        let Some(classes) = classes else { return Self::numbers(frame, name) };
+        let column = column(frame, name)?;
+        let is_text = *column.dtype() == DataType::String;
+        if is_text != matches!(classes.positive, Label::Text(_)) && *column.dtype() != DataType::Null {
+            return Err(StageError::data(format!(
+                "column `{name}` is {}, the model has learned the classes `{}` and `{}`",
+                column.dtype(),
+                classes.negative,
+                classes.positive
+            ))
+            .with_help("cast it with `clean.cast`"));
+        }
+        let mut other = 0;
+        let mut place = |known: bool, negative: bool, positive: bool| match (known, negative, positive) {
+            (false, ..) => f64::NAN,
+            (_, true, _) => 0.0,
+            (_, _, true) => 1.0,
+            _ => {
+                other += 1;
+                f64::NAN
+            }
+        };
+        let values: Vec<f64> = if is_text {
+            let texts = column.str().map_err(|error| polars_error(&format!("reading column `{name}`"), &error))?;
+            let (negative, positive) = (classes.negative.to_string(), classes.positive.to_string());
+            let of = |text: Option<&str>| {
+                let is = |class: &str| text == Some(class);
+                place(text.is_some(), is(&negative), is(&positive))
+            };
+            texts.iter().map(of).collect()
+        } else {
+            let (negative, positive) = (classes.negative.number(), classes.positive.number());
+            let of = |value: f64| place(!value.is_nan(), value == negative, value == positive);
+            floats(frame, name)?.into_iter().map(of).collect()
+        };
+        if other > 0 {
+            return Err(StageError::data(format!(
+                "{other} of {} rows have another value in column `{name}` than the classes `{}` and `{}`",
+                values.len(),
+                classes.negative,
+                classes.positive
+            ))
+            .with_help("name the column that the model predicts, or filter those rows out"));
+        }
+        Ok(Self { values, classes: Some(classes.clone()) })
     }
 
     /// The rows whose target is known; `None` when it is known in all of them.

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stagewright_contract::{Kind, Port, Stage, StageContext, StageError};
 use stagewright_frame::testkit::conformance;
-use stagewright_model::{DecisionTree, GradientBoosting, Learn, Logistic, Predict, stage_types};
+use stagewright_model::{
+    Calibrate, CrossValidate, DecisionTree, GradientBoosting, Importance, Learn, Logistic, Predict, Threshold,
+    stage_types,
+};
 
 fn columns(names: &[&str]) -> DataFrame {
     shop().head(Some(60)).select(names.iter().copied()).unwrap()
@@ -98,6 +101,80 @@ fn predict() {
     let train = columns(&["price", "hour", "department", "member", "bought"]);
     let table = columns(&["row", "price", "hour", "department", "member"]);
     conformance::<LearnAndPredict>(&json!({}), &[("train", train), ("table", table)]);
+}
+
+/// Learns from one table and measures importances on another.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct LearnAndExplain {
+    with: serde_json::Value,
+}
+
+impl Stage for LearnAndExplain {
+    const TYPE: &'static str = "model.importance";
+    const EXAMPLE: &'static str = "";
+
+    fn ports() -> Vec<Port> {
+        LearnAndPredict::ports()
+    }
+
+    fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
+        let learn = json!({ "features": ["price", "hour", "department", "member"], "target": "bought" });
+        learn_and::<Learn<Logistic>, Importance>(context, learn, self.with.clone(), &["table", "metrics", "figure"])
+    }
+}
+
+#[test]
+fn importance() {
+    let train = columns(&["price", "hour", "department", "member", "bought"]);
+    for with in [
+        json!({ "n_repeats": 2 }),
+        json!({ "n_repeats": 1, "score": "log_loss", "max_samples": 20 }),
+        json!({ "method": "coefficients" }),
+    ] {
+        let inputs = [("train", train.clone()), ("table", train.clone())];
+        conformance::<LearnAndExplain>(&json!({ "with": with }), &inputs);
+    }
+}
+
+#[test]
+fn cross_validate() {
+    let shop = columns(&["row", "price", "hour", "department", "member", "bought"]);
+    for more in [
+        json!({ "n_splits": 2 }),
+        json!({ "method": "grouped", "group": "hour", "n_splits": 3 }),
+        json!({ "method": "time", "time": "row", "n_splits": 2 }),
+        json!({ "method": "k_fold", "n_splits": 2 }),
+    ] {
+        let mut params = json!({
+            "features": ["price", "hour", "department"], "target": "bought", "estimator": { "type": "logistic" }
+        });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        conformance::<CrossValidate>(&params, &[("table", shop.clone())]);
+    }
+}
+
+/// Rows with a probability.
+fn judged() -> DataFrame {
+    let probability =
+        Column::new("probability".into(), (0..60).map(|row| f64::from(row * 7 % 60) / 59.0).collect::<Vec<_>>());
+    columns(&["row", "department", "bought"]).hstack(&[probability]).unwrap()
+}
+
+#[test]
+fn calibrate() {
+    conformance::<Calibrate>(&json!({ "target": "bought", "n_bins": 4 }), &[("table", judged())]);
+    conformance::<Calibrate>(&json!({ "target": "bought", "method": "isotonic" }), &[("table", judged())]);
+}
+
+#[test]
+fn threshold() {
+    for choose in [
+        json!({ "by": "cost", "false_positive": 1.0, "false_negative": 2.5 }),
+        json!({ "by": "f1" }),
+        json!({ "by": "precision", "min_recall": 0.5 }),
+    ] {
+        conformance::<Threshold>(&json!({ "target": "bought", "choose": choose }), &[("table", judged())]);
+    }
 }
 
 #[test]
