@@ -17,10 +17,10 @@ use crate::predictor::Predictor;
 /// penalised, and the penalty is on the coefficients in the columns' own units, so a column in small units pays more.
 /// The columns may be of any size: Newton's method (iteratively reweighted least squares) runs on centred and scaled
 /// columns and gives the optimum of the original ones, whatever their units. A text column becomes a column of zeros and
-/// ones for each category (but the first without a penalty, beside an intercept). `importance` is `|coefficient| × standard deviation of the column`. `std_error`, `z` and
-/// `p_value` (two-sided, normal) come from the information matrix without the penalty; they hold where the penalty is
-/// weak beside the data and rows are not weighted, and are null where columns are collinear. A fit that has not
-/// converged is a warning and `converged` is 0.
+/// ones for each category, but not for the first where there is an intercept and no penalty. `importance` is
+/// `|coefficient| × standard deviation of the column`. `std_error`, `z` and `p_value` (two-sided, normal) come from the
+/// information matrix without the penalty; they hold where the penalty is weak beside the data and rows are not
+/// weighted, and are null where columns are collinear. A fit that has not converged is a warning and `converged` is 0.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Logistic {
