@@ -25,6 +25,7 @@ use stagewright_contract::{Goal, ParamError, Port, StageContext, StageError, Tas
 use crate::decision_tree::DecisionTree;
 use crate::features::Categories;
 use crate::gradient_boosting::GradientBoosting;
+use crate::linear::Linear;
 use crate::logistic::Logistic;
 use crate::matrix::Matrix;
 use crate::predictor::Predictor;
@@ -131,6 +132,8 @@ impl Fit {
 pub enum AnyEstimator {
     /// As `model.logistic`.
     Logistic(Logistic),
+    /// As `model.linear`.
+    Linear(Linear),
     /// As `model.gradient_boosting`.
     GradientBoosting(GradientBoosting),
     /// As `model.decision_tree`.
@@ -142,6 +145,7 @@ macro_rules! each {
     ($any:expr, $estimator:ident => $body:expr) => {
         match $any {
             AnyEstimator::Logistic($estimator) => $body,
+            AnyEstimator::Linear($estimator) => $body,
             AnyEstimator::GradientBoosting($estimator) => $body,
             AnyEstimator::DecisionTree($estimator) => $body,
         }

@@ -17,6 +17,8 @@ mod gradient_boosting;
 mod importance;
 mod impurity;
 mod learn;
+mod least_squares;
+mod linear;
 mod linear_predictor;
 mod logistic;
 mod matrix;
@@ -41,6 +43,7 @@ pub use gradient_boosting::{GradientBoosting, Loss};
 pub use importance::{Importance, Method};
 pub use impurity::Criterion;
 pub use learn::{Columns, Learn};
+pub use linear::Linear;
 pub use linear_predictor::{LinearPredictor, Link};
 pub use logistic::{ClassWeight, Logistic, Penalty};
 pub use matrix::Matrix;
@@ -58,6 +61,7 @@ pub fn stage_types() -> Vec<StageType> {
     let code = env!("STAGEWRIGHT_CODE_DIGEST");
     vec![
         StageType::of::<Learn<Logistic>>(code),
+        StageType::of::<Learn<Linear>>(code),
         StageType::of::<Learn<GradientBoosting>>(code),
         StageType::of::<Learn<DecisionTree>>(code),
         StageType::of::<Predict>(code),

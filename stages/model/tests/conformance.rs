@@ -11,7 +11,7 @@ use serde_json::json;
 use stagewright_contract::{Kind, Port, Stage, StageContext, StageError};
 use stagewright_frame::testkit::conformance;
 use stagewright_model::{
-    Calibrate, CrossValidate, DecisionTree, GradientBoosting, Importance, Learn, Logistic, Predict, Threshold,
+    Calibrate, CrossValidate, DecisionTree, GradientBoosting, Importance, Learn, Linear, Logistic, Predict, Threshold,
     stage_types,
 };
 
@@ -71,6 +71,16 @@ fn decision_tree() {
         }),
     ] {
         conformance::<Learn<DecisionTree>>(&params, &[("table", shop.clone())]);
+    }
+}
+
+#[test]
+fn linear() {
+    let shop = columns(&["price", "hour", "department", "member", "spend"]);
+    for more in [json!({}), json!({ "alpha": 2.0 }), json!({ "fit_intercept": false })] {
+        let mut params = json!({ "features": ["price", "hour", "department", "member"], "target": "spend" });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        conformance::<Learn<Linear>>(&params, &[("table", shop.clone())]);
     }
 }
 
@@ -151,6 +161,8 @@ fn cross_validate() {
         params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         conformance::<CrossValidate>(&params, &[("table", shop.clone())]);
     }
+    let params = json!({ "features": ["price"], "target": "hour", "estimator": { "type": "linear" }, "n_splits": 3 });
+    conformance::<CrossValidate>(&params, &[("table", shop)]);
 }
 
 /// Rows with a probability.

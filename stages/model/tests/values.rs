@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stagewright_contract::testkit::{Done, Trial};
 use stagewright_contract::{Model, Stage, StageError};
 use stagewright_frame::testkit::{frame, table};
-use stagewright_model::{Calibrate, CrossValidate, Importance, Learn, Logistic, Predict, Threshold};
+use stagewright_model::{Calibrate, CrossValidate, Importance, Learn, Linear, Logistic, Predict, Threshold};
 
 fn learn(params: Value) -> Done {
     Trial::new::<Learn<Logistic>>(params).input("table", shop_table()).run().unwrap()
@@ -531,6 +531,137 @@ fn equal_thresholds_are_decided_for_the_highest() {
     let params = json!({ "target": "bought", "choose": { "by": "accuracy" } });
     let done = Trial::new::<Threshold>(params).input("table", table(rows)).run().unwrap();
     assert_eq!(metric(&done, "threshold"), 0.9);
+}
+
+fn regress(features: &[&str], more: &Value) -> Done {
+    let params = with(json!({ "features": features, "target": "spend" }), more);
+    Trial::new::<Learn<Linear>>(params).input("table", shop_table()).run().unwrap()
+}
+
+// statsmodels.api.OLS(spend, add_constant(X)).fit(): params, bse, tvalues, pvalues, rsquared, rsquared_adj, and the
+// root of the mean squared residual
+#[test]
+fn ordinary_least_squares_equals_statsmodels() {
+    let done = regress(&["price", "hour", "member"], &json!({}));
+    let coefficients = done.table("coefficients");
+    for (column, expected) in [
+        ("coefficient", [17.907893927725304, 0.04720616864204421, -1.7627838417020465, 20.119736813877374]),
+        ("std_error", [1.950494189070938, 0.002553669659491633, 0.10525563361447127, 1.5189209925157807]),
+        ("t", [9.181208551180159, 18.4856206700759, -16.747643628831728, 13.246071989928298]),
+    ] {
+        assert_close(column, &floats(&coefficients, column), &expected, 1e-10);
+    }
+    let p = floats(&coefficients, "p_value");
+    let expected = [7.612075508687667e-18, 2.925946215469685e-51, 9.452566526022738e-45, 9.113540868277879e-32];
+    for (p, expected) in p.iter().zip(expected) {
+        assert!((p.unwrap() / expected - 1.0).abs() < 1e-8, "{p:?} is not {expected}");
+    }
+    assert!((metric(&done, "train_r2") - 0.7216684184131846).abs() < 1e-12);
+    assert!((metric(&done, "train_adjusted_r2") - 0.7188474902214264).abs() < 1e-12);
+    assert!((metric(&done, "train_rmse") - 12.318388184153013).abs() < 1e-10);
+    assert_eq!(metric(&done, "degrees_of_freedom"), 296.0);
+    // With dummies of `department` but the first.
+    let done = regress(&["price", "hour", "member", "department"], &json!({}));
+    let coefficients = done.table("coefficients");
+    assert_eq!(texts(&coefficients, "term")[4..], ["department=frozen", "department=produce"]);
+    let expected = [
+        28.01435548654093,
+        0.04889857711117149,
+        -1.7538011638151674,
+        20.23141861266718,
+        -21.324229521420264,
+        -11.439159091845784,
+    ];
+    assert_close("with dummies", &floats(&coefficients, "coefficient"), &expected, 1e-10);
+    let model = done.model("model");
+    let done = Trial::new::<Predict>(json!({})).input("model", model).input("table", shop_table()).run().unwrap();
+    assert_eq!(done.table("table").names().last(), Some("prediction"));
+}
+
+// Ridge(alpha=100).fit(X, spend); LinearRegression(fit_intercept=False); OLS(spend, X).fit().bse
+#[test]
+fn ridge_and_a_line_through_the_origin_equal_scikit_learn() {
+    let done = regress(&["price", "hour", "member"], &json!({ "alpha": 100.0 }));
+    let expected = [21.926089187031323, 0.04707351577432048, -1.7565283334185247, 8.04798832257049];
+    assert_close("ridge", &floats(&done.table("coefficients"), "coefficient"), &expected, 1e-10);
+    assert_eq!(floats(&done.table("coefficients"), "std_error"), [None; 4]);
+    assert!((metric(&done, "train_r2") - 0.662261076500483).abs() < 1e-12);
+    let done = regress(&["price", "hour", "member"], &json!({ "fit_intercept": false }));
+    let expected = [0.062034397643150996, -1.1859604002500215, 23.859945669966205];
+    assert_close("origin", &floats(&done.table("coefficients"), "coefficient"), &expected, 1e-10);
+    let expected = [0.0022383382237551254, 0.09555966228406494, 1.655796469376257];
+    assert_close("origin", &floats(&done.table("coefficients"), "std_error"), &expected, 1e-10);
+}
+
+#[test]
+fn a_column_made_up_of_others_is_named() {
+    let sum = (shop().column("price").unwrap() + &(shop().column("hour").unwrap() * 3.0)).unwrap();
+    let table = table(shop().hstack(&[sum.with_name("both".into())]).unwrap());
+    let params = json!({ "features": ["price", "hour", "both"], "target": "spend" });
+    let done = Trial::new::<Learn<Linear>>(params).input("table", table).run().unwrap();
+    assert_eq!(done.warnings, ["column `both` is made up of those before it: its coefficient is set to 0"]);
+    let coefficients = floats(&done.table("coefficients"), "coefficient");
+    assert_eq!(coefficients[3], Some(0.0));
+    let without = regress(&["price", "hour"], &json!({}));
+    let without: Vec<f64> =
+        floats(&without.table("coefficients"), "coefficient").into_iter().map(|value| value.unwrap()).collect();
+    assert_close("without it", &coefficients[..3], &without, 1e-12);
+}
+
+// NIST's Longley data set, whose columns are nearly collinear: the certified coefficients.
+#[test]
+fn longley_keeps_its_digits() {
+    let rows = [
+        [60323.0, 83.0, 234289.0, 2356.0, 1590.0, 107608.0, 1947.0],
+        [61122.0, 88.5, 259426.0, 2325.0, 1456.0, 108632.0, 1948.0],
+        [60171.0, 88.2, 258054.0, 3682.0, 1616.0, 109773.0, 1949.0],
+        [61187.0, 89.5, 284599.0, 3351.0, 1650.0, 110929.0, 1950.0],
+        [63221.0, 96.2, 328975.0, 2099.0, 3099.0, 112075.0, 1951.0],
+        [63639.0, 98.1, 346999.0, 1932.0, 3594.0, 113270.0, 1952.0],
+        [64989.0, 99.0, 365385.0, 1870.0, 3547.0, 115094.0, 1953.0],
+        [63761.0, 100.0, 363112.0, 3578.0, 3350.0, 116219.0, 1954.0],
+        [66019.0, 101.2, 397469.0, 2904.0, 3048.0, 117388.0, 1955.0],
+        [67857.0, 104.6, 419180.0, 2822.0, 2857.0, 118734.0, 1956.0],
+        [68169.0, 108.4, 442769.0, 2936.0, 2798.0, 120445.0, 1957.0],
+        [66513.0, 110.8, 444546.0, 4681.0, 2637.0, 121950.0, 1958.0],
+        [68655.0, 112.6, 482704.0, 3813.0, 2552.0, 123366.0, 1959.0],
+        [69564.0, 114.2, 502601.0, 3931.0, 2514.0, 125368.0, 1960.0],
+        [69331.0, 115.7, 518173.0, 4806.0, 2572.0, 127852.0, 1961.0],
+        [70551.0, 116.9, 554894.0, 4007.0, 2827.0, 130081.0, 1962.0],
+    ];
+    let names = ["y", "x1", "x2", "x3", "x4", "x5", "x6"];
+    let columns = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| Column::new((*name).into(), rows.iter().map(|row| row[at]).collect::<Vec<f64>>()));
+    let longley = DataFrame::new_infer_height(columns.collect()).unwrap();
+    let params = json!({ "features": names[1..], "target": "y" });
+    let done = Trial::new::<Learn<Linear>>(params).input("table", table(longley)).run().unwrap();
+    let expected = [
+        -3482258.63459582,
+        15.0618722713733,
+        -0.358191792925910e-01,
+        -2.02022980381683,
+        -1.03322686717359,
+        -0.511041056535807e-01,
+        1829.15146461355,
+    ];
+    assert_close("certified", &floats(&done.table("coefficients"), "coefficient"), &expected, 1e-10);
+    assert!((metric(&done, "train_r2") - 0.995479004577296).abs() < 1e-13);
+}
+
+// KFold and r2_score, root_mean_squared_error, mean_absolute_error are tested in `scores`; here, that they are there.
+#[test]
+fn a_regression_is_cross_validated_by_its_own_scores() {
+    let params = json!({
+        "features": ["price", "hour"], "target": "spend", "estimator": { "type": "linear" }, "n_splits": 3
+    });
+    let done = Trial::new::<CrossValidate>(params).input("table", shop_table()).run().unwrap();
+    let names: Vec<String> = done.table("folds").names().map(str::to_owned).collect();
+    assert_eq!(names, ["fold", "train_rows", "test_rows", "r2", "rmse", "mae"]);
+    // Cross-validated, it explains less than on the rows learned from.
+    let learned = regress(&["price", "hour"], &json!({}));
+    assert!(metric(&done, "r2") < metric(&learned, "train_r2") && metric(&done, "r2") > 0.3);
 }
 
 #[test]
