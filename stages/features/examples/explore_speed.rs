@@ -1,5 +1,5 @@
-//! How long exploring takes: `cargo run --release -p stagewright-features --example explore_speed [ROWS]` over a made-up
-//! table of twelve columns in the shape of an order history, ten million cells and more by default.
+//! How long exploring takes: `cargo run --release -p stagewright-features --example explore_speed [ROWS]` over a
+//! made-up table of twelve columns in the shape of an order history, a million rows unless told.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Instant;

@@ -38,14 +38,15 @@ pub(crate) fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
 
 /// Ranks from 1; equal numbers share the mean of their ranks.
 pub(crate) fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<u32> = (0..values.len() as u32).collect();
-    order.sort_unstable_by(|a, b| values[*a as usize].total_cmp(&values[*b as usize]));
+    // Each number beside its row: sorting row numbers alone would look the numbers up all over memory.
+    let mut order: Vec<(f64, u32)> = values.iter().copied().zip(0..).collect();
+    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let mut ranks = vec![0.0; values.len()];
     let mut before = 0;
     // Minus zero equals zero here, as it does in every comparison of numbers.
-    for equal in order.chunk_by(|a, b| values[*a as usize] == values[*b as usize]) {
+    for equal in order.chunk_by(|a, b| a.0 == b.0) {
         let rank = before as f64 + (equal.len() + 1) as f64 / 2.0;
-        equal.iter().for_each(|row| ranks[*row as usize] = rank);
+        equal.iter().for_each(|(_, row)| ranks[*row as usize] = rank);
         before += equal.len();
     }
     ranks
