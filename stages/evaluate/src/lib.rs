@@ -1,20 +1,25 @@
 //! Stage types that measure how good a result is: [`Campaign`] for what recipients did, [`Classification`] for
-//! probabilities of one of two outcomes, [`Drift`] for a table that may have changed, [`Ranking`] for lists of recommendations.
+//! probabilities of one of two outcomes, [`Clustering`] for segments, [`Drift`] for a table that may have changed,
+//! [`Ranking`] for lists of recommendations, [`Regression`] for predicted numbers.
 
 mod campaign;
 mod classification;
+mod clustering;
 mod drift;
 mod groups;
 mod intervals;
 mod outputs;
 mod ranking;
+mod regression;
 mod sums;
 mod units;
 
 pub use campaign::{Campaign, ConversionOf};
 pub use classification::{Classification, Strategy};
+pub use clustering::Clustering;
 pub use drift::Drift;
 pub use ranking::{Ranking, RankingUsers};
+pub use regression::Regression;
 
 use stagewright_contract::StageType;
 
@@ -24,7 +29,9 @@ pub fn stage_types() -> Vec<StageType> {
     vec![
         StageType::of::<Campaign>(code),
         StageType::of::<Classification>(code),
+        StageType::of::<Clustering>(code),
         StageType::of::<Drift>(code),
         StageType::of::<Ranking>(code),
+        StageType::of::<Regression>(code),
     ]
 }

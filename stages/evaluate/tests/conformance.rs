@@ -4,7 +4,7 @@
 
 use polars::prelude::{DataFrame, df};
 use serde_json::json;
-use stagewright_evaluate::{Campaign, Classification, Drift, Ranking, stage_types};
+use stagewright_evaluate::{Campaign, Classification, Clustering, Drift, Ranking, Regression, stage_types};
 use stagewright_frame::testkit::conformance;
 
 fn pairs(of: impl Fn(i64) -> i64) -> DataFrame {
@@ -131,9 +131,38 @@ fn drift() {
 }
 
 #[test]
+fn regression() {
+    let predictions = df![
+        "id" => (0..40).collect::<Vec<i64>>(),
+        "prediction" => (0..40).map(|i| f64::from(i * 7 % 40)).collect::<Vec<_>>(),
+        "target" => (0..40).map(|i| f64::from(i * 11 % 40)).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    let inputs = [("predictions", predictions)];
+    conformance::<Regression>(&json!({ "target": "target", "keys": ["id"] }), &inputs);
+    conformance::<Regression>(&json!({ "target": "target", "bins": 1 }), &inputs);
+}
+
+#[test]
+fn clustering() {
+    let table = df![
+        "x" => (0..40).map(|i| f64::from(i * 7 % 40)).collect::<Vec<_>>(),
+        "y" => (0..40).map(|i| f64::from(i * 11 % 40)).collect::<Vec<_>>(),
+        "cluster" => (0..40).map(|i| i % 3).collect::<Vec<i64>>(),
+        "city" => (0..40).map(|i| if i % 4 == 0 { "Leeds" } else { "York" }).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    let params = json!({ "columns": ["x", "y"], "reference": "city" });
+    conformance::<Clustering>(&params, &[("table", table.clone())]);
+    let params = json!({ "columns": ["x", "y"], "cluster": "city", "standardize": false, "sample_size": 10 });
+    conformance::<Clustering>(&params, &[("table", table)]);
+}
+
+#[test]
 fn descriptors_are_sound() {
     let names: Vec<_> = stage_types().iter().map(|stage_type| stage_type.name().to_owned()).collect();
-    assert_eq!(names, ["evaluate.campaign", "evaluate.classification", "evaluate.drift", "evaluate.ranking"]);
+    let types = ["campaign", "classification", "clustering", "drift", "ranking", "regression"];
+    assert_eq!(names, types.map(|name| format!("evaluate.{name}")));
     for stage_type in stage_types() {
         let descriptor = stage_type.descriptor();
         assert!(descriptor.summary.ends_with('.') && !descriptor.details.is_empty());
@@ -143,7 +172,9 @@ fn descriptors_are_sound() {
         assert!(properties.values().all(|property| property["description"].is_string()), "{properties:?}");
         assert_eq!(descriptor.params["additionalProperties"], json!(false));
         let required = descriptor.params["required"].as_array().cloned().unwrap_or_default();
-        let params = required.iter().map(|name| (name.as_str().unwrap().to_owned(), json!("x")));
+        let params = required.iter().map(|name| name.as_str().unwrap().to_owned());
+        let value = |name: &str| if properties[name]["type"] == "array" { json!(["x"]) } else { json!("x") };
+        let params = params.map(|name| (name.clone(), value(&name)));
         stage_type.configure(&serde_json::Value::Object(params.collect())).unwrap();
     }
     let ranking = stage_types().into_iter().find(|stage_type| stage_type.name() == "evaluate.ranking").unwrap();
