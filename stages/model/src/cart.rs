@@ -222,10 +222,10 @@ fn best_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient_boosting::shares;
     use crate::impurity::Criterion;
     use crate::scores::{log_loss, rmse};
     use crate::testing::{Data, data};
+    use crate::trees::shares;
 
     const LIMITS: Limits =
         Limits { max_depth: None, min_samples_split: 2, min_samples_leaf: 1, min_impurity_decrease: 0.0 };

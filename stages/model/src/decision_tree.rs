@@ -8,10 +8,9 @@ use crate::boosting::LARGEST;
 use crate::cart::{self, Grown, Limits};
 use crate::estimator::{Estimator, Fit, Fitting};
 use crate::features::Categories;
-use crate::gradient_boosting::shares;
 use crate::impurity::{Criterion, Targets};
 use crate::predictor::Predictor;
-use crate::trees::Trees;
+use crate::trees::{Trees, shares};
 
 /// Learn a probability or a number as one tree of questions (CART).
 ///

@@ -29,6 +29,7 @@ use crate::linear::Linear;
 use crate::logistic::Logistic;
 use crate::matrix::Matrix;
 use crate::predictor::Predictor;
+use crate::random_forest::RandomForest;
 
 /// The parameters of an estimator, which fits a [`Predictor`] to data.
 pub trait Estimator: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -138,6 +139,8 @@ pub enum AnyEstimator {
     GradientBoosting(GradientBoosting),
     /// As `model.decision_tree`.
     DecisionTree(DecisionTree),
+    /// As `model.random_forest`.
+    RandomForest(RandomForest),
 }
 
 /// The same expression for the estimator of each type.
@@ -148,6 +151,7 @@ macro_rules! each {
             AnyEstimator::Linear($estimator) => $body,
             AnyEstimator::GradientBoosting($estimator) => $body,
             AnyEstimator::DecisionTree($estimator) => $body,
+            AnyEstimator::RandomForest($estimator) => $body,
         }
     };
 }

@@ -7,6 +7,7 @@ use crate::boosting::{self, Limits, MAX_ROWS, Validation};
 use crate::estimator::{Estimator, Fit, Fitting};
 use crate::features::Categories;
 use crate::predictor::Predictor;
+use crate::trees::shares;
 
 /// Learn a probability or a number as a sum of many small trees (gradient boosting).
 ///
@@ -232,10 +233,4 @@ impl GradientBoosting {
         }
         Ok(held)
     }
-}
-
-/// The parts of a sum as shares of it; all 0 where the sum is.
-pub(crate) fn shares(parts: &[f64]) -> Vec<f64> {
-    let sum: f64 = parts.iter().sum();
-    parts.iter().map(|part| if sum > 0.0 { part / sum } else { 0.0 }).collect()
 }

@@ -13,6 +13,7 @@ mod decision_tree;
 pub mod estimator;
 mod features;
 mod folds;
+mod forest;
 mod gradient_boosting;
 mod importance;
 mod impurity;
@@ -25,6 +26,7 @@ mod matrix;
 mod newton;
 mod predict;
 mod predictor;
+mod random_forest;
 mod scores;
 mod tables;
 mod target;
@@ -49,6 +51,7 @@ pub use logistic::{ClassWeight, Logistic, Penalty};
 pub use matrix::Matrix;
 pub use predict::Predict;
 pub use predictor::Predictor;
+pub use random_forest::RandomForest;
 pub use scores::Score;
 use stagewright_contract::StageType;
 pub use target::{Classes, Label};
@@ -64,6 +67,7 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<Learn<Linear>>(code),
         StageType::of::<Learn<GradientBoosting>>(code),
         StageType::of::<Learn<DecisionTree>>(code),
+        StageType::of::<Learn<RandomForest>>(code),
         StageType::of::<Predict>(code),
         StageType::of::<CrossValidate>(code),
         StageType::of::<Importance>(code),

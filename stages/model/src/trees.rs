@@ -37,3 +37,9 @@ impl Trees {
         !self.trees.is_empty() && self.trees.iter().all(|tree| tree.is_sound(columns))
     }
 }
+
+/// The parts of a sum as shares of it; all 0 where the sum is.
+pub(crate) fn shares(parts: &[f64]) -> Vec<f64> {
+    let sum: f64 = parts.iter().sum();
+    parts.iter().map(|part| if sum > 0.0 { part / sum } else { 0.0 }).collect()
+}

@@ -11,8 +11,8 @@ use serde_json::json;
 use stagewright_contract::{Kind, Port, Stage, StageContext, StageError};
 use stagewright_frame::testkit::conformance;
 use stagewright_model::{
-    Calibrate, CrossValidate, DecisionTree, GradientBoosting, Importance, Learn, Linear, Logistic, Predict, Threshold,
-    stage_types,
+    Calibrate, CrossValidate, DecisionTree, GradientBoosting, Importance, Learn, Linear, Logistic, Predict,
+    RandomForest, Threshold, stage_types,
 };
 
 fn columns(names: &[&str]) -> DataFrame {
@@ -81,6 +81,21 @@ fn linear() {
         let mut params = json!({ "features": ["price", "hour", "department", "member"], "target": "spend" });
         params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         conformance::<Learn<Linear>>(&params, &[("table", shop.clone())]);
+    }
+}
+
+#[test]
+fn random_forest() {
+    let shop = columns(&["price", "hour", "department", "member", "bought"]);
+    for params in [
+        json!({ "features": ["price", "hour", "department", "member"], "target": "bought", "n_estimators": 20 }),
+        json!({
+            "features": ["hour", "department"], "target": "price", "criterion": "squared_error", "n_estimators": 3,
+            "max_features": 0.5, "max_depth": 3, "min_samples_split": 4, "min_samples_leaf": 2, "max_samples": 0.5
+        }),
+        json!({ "features": ["price"], "target": "bought", "criterion": "entropy", "n_estimators": 2, "bootstrap": false }),
+    ] {
+        conformance::<Learn<RandomForest>>(&params, &[("table", shop.clone())]);
     }
 }
 
