@@ -12,9 +12,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagewright_contract::Digest;
+use stagewright_core::key::secret_fingerprint;
 use stagewright_core::{Plan, Registry};
 use stagewright_report::Comparison;
-use stagewright_runtime::{NodeStatus, RunOutcome, RunRecord, find_files};
+use stagewright_runtime::{NodeStatus, RunOutcome, RunRecord, find_files, secret_fingerprints};
 use stagewright_store::{Stamp, Store, StoreError};
 
 use crate::args::RunArgs;
@@ -36,6 +37,8 @@ pub(crate) struct Head {
     forgotten: u64,
     /// The source files: the folder and the pattern they were found by, and their digests.
     sources: Vec<SourceSeen>,
+    /// The secrets that outputs depend on, with what stands for their values.
+    secrets: Vec<(String, String)>,
     /// The comparison of the variants.
     pub(crate) comparison: Option<Comparison>,
     /// The metrics of all variants.
@@ -113,7 +116,8 @@ pub(crate) fn check(name: Digest, store: &Store) -> Option<Unchanged> {
         return None;
     }
     for source in &head.sources {
-        let found = find_files(&source.base, &source.pattern).ok()?;
+        // Of a source that need not be there, no file is what may have been found.
+        let found = find_files(&source.base, &source.pattern).unwrap_or_default();
         if found.len() != source.files.len() {
             return None;
         }
@@ -122,6 +126,12 @@ pub(crate) fn check(name: Digest, store: &Store) -> Option<Unchanged> {
                 return None;
             }
         }
+    }
+    let known = |(name, fingerprint): &(String, String)| {
+        std::env::var(name).is_ok_and(|value| secret_fingerprint(&value) == *fingerprint)
+    };
+    if !head.secrets.iter().all(known) {
+        return None;
     }
     let sound = |blob: &[u8]| blob_is_as(blob, store).unwrap_or(false);
     if !blobs.par_chunks(BLOB).with_min_len(256).all(sound) {
@@ -154,6 +164,13 @@ pub(crate) fn write(
         }
         sources.push(SourceSeen { base: source.base.clone(), pattern: source.pattern.clone(), files });
     }
+    let mut secrets = Vec::new();
+    for node in &plan.nodes {
+        let Ok(used) = secret_fingerprints(node) else { return Ok(()) };
+        secrets.extend(used);
+    }
+    secrets.sort();
+    secrets.dedup();
     let forgotten = store.forgotten()?;
     let mut digests: Vec<Digest> =
         outcome.nodes.iter().flat_map(|node| node.outputs.values().map(|output| output.digest)).collect();
@@ -175,6 +192,7 @@ pub(crate) fn write(
         run: outcome.run.clone(),
         forgotten,
         sources,
+        secrets,
         workflow: plan.workflow.clone(),
         comparison: said.comparison.cloned(),
         metrics: said.metrics,

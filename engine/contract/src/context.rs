@@ -170,6 +170,14 @@ impl StageContext {
         Xoshiro256PlusPlus::from_seed(*hasher.finalize().as_bytes())
     }
 
+    /// Says that these columns of the outputs do not hold what made the inputs' columns of their names personal: they
+    /// were replaced by pseudonyms.
+    pub fn no_longer_personal<'a>(&mut self, columns: impl IntoIterator<Item = &'a str>) {
+        for column in columns {
+            self.personal.remove(column);
+        }
+    }
+
     /// Sets an output. Columns of a table that bear the name of a personal column of any input are personal too; a
     /// stage that renames or derives columns marks the new ones itself.
     ///

@@ -62,7 +62,7 @@ pub use figure::{Figure, FigureKind, Point, Series, X};
 pub use ledger::{Ledger, MemoryLedger};
 pub use metrics::{Goal, Metric, Metrics};
 pub use model::{Model, ModelFeature, Task};
-pub use privacy::{Disclosure, PersonalColumns, Secret, SecretUse, SecretValue};
+pub use privacy::{Disclosure, PersonalColumns, Secret, SecretUse, SecretValue, personal_among};
 pub use source::{Source, SourceFile};
 pub use stage::{ConfiguredStage, ParamError, Stage, StageType, stage_seed};
 pub use table::{ColumnInfo, Table, TableColumn};

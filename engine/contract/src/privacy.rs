@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 /// Columns that may hold personal data, by port.
 pub type PersonalColumns = BTreeMap<String, BTreeSet<String>>;
 
+/// Those of some columns that bear the name of a personal column of any input: what an output may hold whose columns
+/// are known.
+pub fn personal_among<'a>(inputs: &PersonalColumns, columns: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let is_personal = |name: &&str| inputs.values().any(|personal| personal.contains(*name));
+    columns.into_iter().filter(is_personal).map(str::to_owned).collect()
+}
+
 /// A place where the contents of an input leave the workflow, so that personal columns must not be among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disclosure {

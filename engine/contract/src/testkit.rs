@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    Artifact, Digest, Figure, Ledger, MemoryLedger, Metrics, Model, Monitor, ParamError, SecretValue, SourceFile,
-    Stage, StageContext, StageError, StageType, Table,
+    Artifact, Digest, Figure, Ledger, MemoryLedger, Metrics, Model, Monitor, ParamError, PersonalColumns, SecretValue,
+    SourceFile, Stage, StageContext, StageError, StageType, Table,
 };
 
 /// A stage to be run in a test.
@@ -98,7 +98,8 @@ impl Trial {
     /// Runs the stage. Sources are paths or glob-free file names that exist.
     ///
     /// # Errors
-    /// The stage's own error, and a data error for parameters that cannot be used or a source that is not there.
+    /// The stage's own error, a data error for parameters that cannot be used or a source that is not there, and a bug
+    /// when a column turns out personal that [`Stage::personal`] did not name.
     pub fn run(self) -> Result<Done, StageError> {
         let stage = self.stage_type.configure(&self.params).map_err(|error| StageError::data(error.to_string()))?;
         let mut sources: BTreeMap<String, Vec<SourceFile>> = BTreeMap::new();
@@ -116,12 +117,31 @@ impl Trial {
                 digest: Digest::of(&bytes),
             });
         }
+        let marks = |artifacts: &BTreeMap<String, Artifact>| -> PersonalColumns {
+            artifacts
+                .iter()
+                .filter_map(|(port, artifact)| match artifact {
+                    Artifact::Table(table) => Some((port.clone(), table.personal().map(str::to_owned).collect())),
+                    _ => None,
+                })
+                .collect()
+        };
+        let may_be_personal = stage.personal(&marks(&self.inputs));
         let monitor = Arc::new(Monitor::default());
         let mut context = StageContext::new(self.inputs, sources, self.seed, Arc::clone(&monitor))
             .with_secrets(self.secrets)
             .with_ledger(self.ledger);
         stage.run(&mut context)?;
-        Ok(Done { outputs: context.into_outputs(), warnings: monitor.warnings() })
+        let outputs = context.into_outputs();
+        for (port, columns) in marks(&outputs) {
+            let said = may_be_personal.get(&port);
+            if let Some(column) = columns.iter().find(|column| !said.is_some_and(|said| said.contains(*column))) {
+                return Err(StageError::bug(format!(
+                    "column `{column}` of output `{port}` is personal, which `Stage::personal` did not say it may be"
+                )));
+            }
+        }
+        Ok(Done { outputs, warnings: monitor.warnings() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `${params.name}` in the leaves of a parsed document. A leaf that is nothing but one reference takes the value with
-//! its type; inside a longer text the value is written out. `$${` stands for `${`.
+//! its type; inside a longer text the value is written out. `$${` stands for `${`. `${secret:NAME}` stays as it is: its
+//! value is looked up when the stage that takes it runs.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,6 +133,18 @@ pub(crate) fn interpolate(node: &Node, params: &Params<'_>, diagnostics: &mut Di
 fn leaf(node: &Node, text: &str, params: &Params<'_>, diagnostics: &mut Diagnostics) -> Node {
     let pieces = pieces(text);
     if let [Piece::Reference { name, at, len }] = pieces.as_slice() {
+        if let Some(secret) = name.strip_prefix("secret:") {
+            return if is_name(secret) {
+                Node { value: Value::Str(format!("${{secret:{secret}}}")), ..*node }
+            } else {
+                diagnostics.push(Diagnostic::new(
+                    within(node, *at, *len, params),
+                    format!("`{secret}` is not the name of a secret"),
+                    "expected the name of an environment variable: letters, digits and `_`",
+                ));
+                unknown(node, params, diagnostics)
+            };
+        }
         return match look_up(name, node, *at, *len, params, diagnostics) {
             Some(value) => Node { value: value.value.clone(), span: node.span, base: value.base },
             None => unknown(node, params, diagnostics),
@@ -183,6 +196,12 @@ fn leaf(node: &Node, text: &str, params: &Params<'_>, diagnostics: &mut Diagnost
     if known { Node { value: Value::Str(out), span: node.span, base } } else { unknown(node, params, diagnostics) }
 }
 
+/// Whether a text can be the name of an environment variable.
+fn is_name(text: &str) -> bool {
+    let word = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+    !text.is_empty() && text.bytes().all(word) && !text.as_bytes()[0].is_ascii_digit()
+}
+
 /// Nothing, in place of a value that cannot be known.
 fn unknown(node: &Node, params: &Params<'_>, diagnostics: &mut Diagnostics) -> Node {
     params.lost.set(params.lost.get() + 1);
@@ -203,8 +222,8 @@ fn look_up<'a>(
         diagnostics.push(if let Some(secret) = name.strip_prefix("secret:") {
             Diagnostic::new(
                 span,
-                format!("the secret `{secret}` cannot be used here"),
-                "no parameter takes a secret yet",
+                format!("the secret `{secret}` stands inside a longer text"),
+                "a secret is the whole value of a parameter that takes one",
             )
         } else {
             Diagnostic::new(span, format!("`${{{name}}}` refers to nothing"), "expected `${params.NAME}`").suggest(

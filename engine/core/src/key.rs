@@ -25,6 +25,24 @@ pub struct KeyInputs<'a> {
     pub inputs: Vec<KeyInput<'a>>,
     /// The files it reads, in the order of their paths.
     pub sources: Vec<KeySource<'a>>,
+    /// The secrets that its outputs depend on, in the order of their names.
+    pub secrets: Vec<KeySecret<'a>>,
+}
+
+/// A secret that a stage's outputs depend on.
+#[derive(Clone, Debug)]
+pub struct KeySecret<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What tells its value from others without telling it: see [`secret_fingerprint`].
+    pub fingerprint: &'a str,
+}
+
+/// What stands for the value of a secret in a key: 128 bits of a digest of it, from which a value that cannot be
+/// guessed cannot be found.
+pub fn secret_fingerprint(value: &str) -> String {
+    let digest = blake3::derive_key("stagewright 2026 secret fingerprint", value.as_bytes());
+    Digest::from_bytes(digest).hex().chars().take(32).collect()
 }
 
 /// An artifact at an input.
@@ -89,7 +107,7 @@ impl Sink for Recorded {
 }
 
 fn walk(inputs: &KeyInputs<'_>, sink: &mut impl Sink) {
-    let KeyInputs { stage_type, code, params, source_params, seed, inputs, sources } = inputs;
+    let KeyInputs { stage_type, code, params, source_params, seed, inputs, sources, secrets } = inputs;
     sink.field("key", &KEY_VERSION.to_string());
     sink.field("contract", &CONTRACT_VERSION.to_string());
     sink.field("uses", stage_type);
@@ -112,6 +130,9 @@ fn walk(inputs: &KeyInputs<'_>, sink: &mut impl Sink) {
     }
     for KeySource { param, name, digest } in sources {
         sink.field(&format!("source.{param}"), &format!("{name} {digest}"));
+    }
+    for KeySecret { name, fingerprint } in secrets {
+        sink.field(&format!("secret.{name}"), fingerprint);
     }
     for KeyInput { port, kind, digest } in inputs {
         sink.field(&format!("inputs.{port}"), &format!("{kind} {digest}"));

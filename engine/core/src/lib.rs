@@ -14,9 +14,11 @@ pub mod key;
 pub mod node;
 mod overlay;
 pub mod plan;
+mod privacy;
 mod registry;
 pub mod schedule;
 pub mod schema;
+mod secrets;
 mod spec;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

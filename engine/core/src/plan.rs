@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use petgraph::Direction::Incoming;
 use serde_json::Value as Json;
-use stagewright_contract::{ConfiguredStage, Digest, Kind, StageType};
+use stagewright_contract::{ConfiguredStage, Digest, Kind, PersonalColumns, SecretUse, StageType};
 
 use crate::compare::CompareSpec;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Sources, Span};
+use crate::privacy::Flow;
 use crate::spec::{InputSpec, Resources, StageSpec, VariantSpec, Workflow, reported};
-use crate::{BASE, Registry, validate};
+use crate::{BASE, Registry, privacy, secrets, validate};
 
 /// The most stages of a cycle that a message names.
 const MAX_CYCLE: usize = 12;
@@ -72,6 +73,10 @@ pub struct PlanNode {
     pub outputs: Vec<(String, Kind)>,
     /// The files it reads.
     pub sources: Vec<PlannedSource>,
+    /// The secrets it uses, by name.
+    pub secrets: Vec<SecretUse>,
+    /// The columns of its outputs that may be personal, by port.
+    pub personal: PersonalColumns,
     /// The seed, for a type that draws random numbers.
     pub seed: Option<u64>,
     /// What it takes of the machine.
@@ -106,7 +111,7 @@ pub struct PlannedSource {
     pub pattern: String,
     /// The folder that a relative one starts from.
     pub base: PathBuf,
-    /// The files, sorted by path.
+    /// The files, sorted by path; none where there may be none.
     pub files: Vec<PathBuf>,
 }
 
@@ -251,12 +256,24 @@ impl Builder<'_> {
         }
         let Some(order) = topological(stages, &by_name, diagnostics) else { return Vec::new() };
         let mut ids: Vec<Option<NodeId>> = vec![None; stages.len()];
+        let mut flow = Flow::new(stages.len());
         for index in order {
             let stage = &stages[index];
             if !sound[index] {
                 continue; // The parameters were complained about.
             }
-            let Some(planned) = self.stage(stage, &withs[index], params, diagnostics) else { continue };
+            let Some(mut planned) = self.stage(stage, &withs[index], params, diagnostics) else { continue };
+            // Resolved above: a connection that leads nowhere is a mistake, and then there is no variant to plan.
+            let connections: Vec<(&InputSpec, usize, String)> = stage
+                .inputs
+                .iter()
+                .filter_map(|input| {
+                    let from = *by_name.get(input.stage.as_str())?;
+                    Some((input, from, output(stages, &withs, self.registry, from, input)?.0))
+                })
+                .collect();
+            planned.personal = flow.through(index, planned.configured.as_ref(), &connections);
+            privacy::check(&flow, stages, index, planned.configured.as_ref(), &connections, diagnostics);
             if diagnostics.len() > before || !wanted {
                 continue;
             }
@@ -420,6 +437,14 @@ impl Builder<'_> {
             let base = self.sources.get(node.base).map(|source| source.base.clone()).unwrap_or_default();
             match (self.find)(&base, &source.pattern) {
                 Ok(files) => sources.push(PlannedSource { param: source.param, pattern: source.pattern, base, files }),
+                Err(_) if source.optional => {
+                    sources.push(PlannedSource {
+                        param: source.param,
+                        pattern: source.pattern,
+                        base,
+                        files: Vec::new(),
+                    });
+                }
                 Err(error) => {
                     let diagnostic = Diagnostic::new(node.span, error.message, "expected a file that is there");
                     diagnostics.push(match error.help {
@@ -429,6 +454,9 @@ impl Builder<'_> {
                 }
             }
         }
+        let mut secrets = configured.secrets();
+        secrets.sort_by(|a, b| a.name.cmp(&b.name));
+        secrets::check(stage, configured.params(), &secrets, diagnostics);
         let outputs = descriptor.outputs(with).map(|port| (port.name.clone(), port.kind)).collect();
         let seed = descriptor.seeded.then(|| stagewright_contract::stage_seed(params));
         let StageSpec {
@@ -454,6 +482,8 @@ impl Builder<'_> {
             inputs: Vec::new(),
             outputs,
             sources,
+            secrets,
+            personal: PersonalColumns::new(),
             seed,
             resources: *resources,
             retries: *retries,
@@ -492,6 +522,9 @@ fn definition(node: &PlanNode) -> Digest {
         inputs,
         outputs: _,
         sources,
+        // These follow from the type, the parameters and the inputs.
+        secrets: _,
+        personal: _,
         seed,
         resources,
         retries,

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Source, Stage, StageContext, StageError, StageType};
+use stagewright_contract::{
+    Disclosure, Kind, ParamError, PersonalColumns, Port, Secret, SecretUse, Source, Stage, StageContext, StageError,
+    StageType,
+};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{SourceText, Sources, Span};
@@ -138,7 +141,7 @@ fn yes() -> bool {
 }
 
 macro_rules! stage {
-    ($type:ty, $name:literal, seeded: $seeded:literal, [$($port:expr),*] $(, $method:item)*) => {
+    ($type:ty, $name:literal, seeded: $seeded:literal, [$($port:expr),*] $(, $method:item)* $(,)?) => {
         impl Stage for $type {
             const TYPE: &'static str = $name;
             const EXAMPLE: &'static str = "";
@@ -227,6 +230,70 @@ stage!(
     ]
 );
 
+/// Reads a table with a personal column `email`, under a password.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct People {
+    /// What opens the door.
+    password: Option<Secret>,
+}
+
+stage!(
+    People,
+    "fake.people",
+    seeded: false,
+    [Port::output("table", Kind::Table, "People.")],
+    fn personal(&self, _: &PersonalColumns) -> PersonalColumns {
+        PersonalColumns::from([("table".to_owned(), ["email".to_owned()].into())])
+    },
+    fn secrets(&self) -> Vec<SecretUse> {
+        let used = |secret: &Secret| SecretUse { name: secret.name().to_owned(), in_key: false };
+        self.password.iter().map(used).collect()
+    }
+);
+
+/// Makes a column out of another.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Make {
+    /// The new column.
+    column: String,
+}
+
+stage!(
+    Make,
+    "fake.make",
+    seeded: false,
+    [Port::input("table", Kind::Table, "Any table."), Port::output("table", Kind::Table, "With the new column alone.")],
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let made = inputs.values().any(|columns| !columns.is_empty()).then(|| self.column.clone());
+        PersonalColumns::from([("table".to_owned(), made.into_iter().collect())])
+    }
+);
+
+/// Writes to people.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Write {
+    /// What it names.
+    columns: Vec<String>,
+}
+
+stage!(
+    Write,
+    "fake.write",
+    seeded: false,
+    [Port::input("table", Kind::Table, "Whom to write to.")],
+    fn discloses(&self) -> Vec<Disclosure> {
+        vec![Disclosure {
+            port: "table",
+            columns: Some(self.columns.clone()),
+            to: "a prompt",
+            help: "leave it out".to_owned(),
+        }]
+    }
+);
+
 /// The fake stage types.
 pub(crate) fn registry() -> Registry {
     Registry::new([
@@ -237,6 +304,9 @@ pub(crate) fn registry() -> Registry {
         StageType::of::<Join>("join 1"),
         StageType::of::<Score>("score 1"),
         StageType::of::<Split>("split 1"),
+        StageType::of::<People>("people 1"),
+        StageType::of::<Make>("make 1"),
+        StageType::of::<Write>("write 1"),
     ])
 }
 

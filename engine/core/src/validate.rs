@@ -114,6 +114,12 @@ fn report(
         ValidationErrorKind::MaxLength { limit } => {
             diagnostics.push(at(format!("`{name}` is too long"), format!("expected at most {limit} characters")));
         }
+        ValidationErrorKind::Pattern { pattern } if pattern.starts_with(r"^\$\{secret:") => {
+            diagnostics.push(
+                at(format!("`{name}` must name a secret"), "expected `${secret:NAME}`".to_owned())
+                    .with_help("the value comes from the environment variable `NAME`, so that it rests nowhere"),
+            );
+        }
         ValidationErrorKind::Pattern { pattern } => {
             diagnostics.push(at(
                 format!("`{name}` is not of the right form"),

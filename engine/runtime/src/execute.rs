@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use stagewright_contract::{Artifact, Digest, ErrorKind, Kind, Monitor, SourceFile, StageContext, StageError};
+use stagewright_contract::{
+    Artifact, Digest, ErrorKind, Kind, Ledger, Monitor, SecretValue, SourceFile, StageContext, StageError,
+};
 use stagewright_core::{NodeId, PlanNode};
 use stagewright_store::{Lookup, Manifest, Output, ReadError, SourceDigest, Store, StoreError, now};
 
-use crate::keys::Sources;
+use crate::keys::{Sources, secret};
 use crate::values::Slot;
 
 /// Everything that executing a node takes.
@@ -44,10 +46,35 @@ impl Job {
         let started = Instant::now();
         match self.attempt(started) {
             Ok(executed) => executed,
-            Err(error) => {
-                Executed::Failed { error, seconds: started.elapsed().as_secs_f64(), warnings: self.monitor.warnings() }
-            }
+            Err(error) => Executed::Failed {
+                error: self.redacted(error),
+                seconds: started.elapsed().as_secs_f64(),
+                warnings: self.warnings(),
+            },
         }
+    }
+
+    /// The values of the secrets that the stage declares.
+    fn secrets(&self) -> Result<BTreeMap<String, SecretValue>, StageError> {
+        self.node.secrets.iter().map(|used| Ok((used.name.clone(), secret(&used.name)?))).collect()
+    }
+
+    /// A text without the value of any secret: a service may repeat what it was sent.
+    fn without_secrets(&self, text: String) -> String {
+        let values = self.node.secrets.iter().filter_map(|used| secret(&used.name).ok());
+        values.fold(text, |text, value| text.replace(value.expose(), "***"))
+    }
+
+    fn redacted(&self, mut error: StageError) -> StageError {
+        if !self.node.secrets.is_empty() {
+            error.message = self.without_secrets(error.message);
+            error.help = error.help.map(|help| self.without_secrets(help));
+        }
+        error
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.monitor.warnings().into_iter().map(|warning| self.without_secrets(warning)).collect()
     }
 
     fn attempt(&self, started: Instant) -> Result<Executed, StageError> {
@@ -70,7 +97,7 @@ impl Job {
         }
         self.store.record_fields(self.key, &self.fields).map_err(store_error)?;
         let artifacts = self.run_stage(inputs.clone())?;
-        let warnings = self.monitor.warnings();
+        let warnings = self.warnings();
         self.check_sources()?;
         let mut blobs = Vec::with_capacity(artifacts.len());
         let mut outputs = BTreeMap::new();
@@ -105,7 +132,9 @@ impl Job {
         let sources: BTreeMap<String, Vec<SourceFile>> =
             self.sources.iter().map(|(param, files)| ((*param).to_owned(), files.clone())).collect();
         let seed = self.node.seed.unwrap_or_default();
-        let mut context = StageContext::new(inputs, sources, seed, Arc::clone(&self.monitor));
+        let mut context = StageContext::new(inputs, sources, seed, Arc::clone(&self.monitor))
+            .with_secrets(self.secrets()?)
+            .with_ledger(Arc::clone(&self.store) as Arc<dyn Ledger>);
         let ran = catch_unwind(AssertUnwindSafe(|| self.node.configured.run(&mut context)));
         match ran {
             Ok(Ok(())) => {}
@@ -141,7 +170,24 @@ impl Job {
                 self.node.stage_type.name()
             )));
         }
+        self.check_personal(&outputs)?;
         Ok(outputs)
+    }
+
+    /// What the plan was checked for must be true: no column is personal that the stage type did not say might be.
+    fn check_personal(&self, outputs: &BTreeMap<String, Artifact>) -> Result<(), StageError> {
+        for (port, artifact) in outputs {
+            let Artifact::Table(table) = artifact else { continue };
+            let said = self.node.personal.get(port);
+            if let Some(column) = table.personal().find(|column| !said.is_some_and(|said| said.contains(*column))) {
+                return Err(StageError::bug(format!(
+                    "the stage type `{}` put a personal column `{column}` at output `{port}`, which it did not say \
+                     it might",
+                    self.node.stage_type.name()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn check_sources(&self) -> Result<(), StageError> {

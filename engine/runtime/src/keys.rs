@@ -2,9 +2,9 @@
 
 use std::io;
 
-use stagewright_contract::{Digest, SourceFile};
+use stagewright_contract::{Digest, SecretValue, SourceFile, StageError};
 use stagewright_core::PlanNode;
-use stagewright_core::key::{KeyInput, KeyInputs, KeySource};
+use stagewright_core::key::{KeyInput, KeyInputs, KeySecret, KeySource, secret_fingerprint};
 use stagewright_store::{Store, StoreError};
 
 /// The files of one source parameter, digested.
@@ -38,6 +38,7 @@ pub(crate) fn key_inputs<'a>(
     node: &'a PlanNode,
     source_params: &'a [&'a str],
     sources: &'a Sources,
+    secrets: &'a [(String, String)],
     inputs: &[Digest],
 ) -> KeyInputs<'a> {
     KeyInputs {
@@ -58,7 +59,32 @@ pub(crate) fn key_inputs<'a>(
                 files.iter().map(|file| KeySource { param, name: &file.name, digest: file.digest })
             })
             .collect(),
+        secrets: secrets.iter().map(|(name, fingerprint)| KeySecret { name, fingerprint }).collect(),
     }
+}
+
+/// The value of a secret.
+///
+/// # Errors
+/// When the environment does not hold it.
+pub(crate) fn secret(name: &str) -> Result<SecretValue, StageError> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(SecretValue::new(value)),
+        _ => Err(StageError::environment(format!("the secret `{name}` is not set"))
+            .with_help(format!("set the environment variable `{name}`, for this command alone if need be"))),
+    }
+}
+
+/// The names and fingerprints of the secrets that a node's outputs depend on.
+///
+/// # Errors
+/// When the environment does not hold one of them.
+pub fn secret_fingerprints(node: &PlanNode) -> Result<Vec<(String, String)>, StageError> {
+    node.secrets
+        .iter()
+        .filter(|used| used.in_key)
+        .map(|used| Ok((used.name.clone(), secret_fingerprint(secret(&used.name)?.expose()))))
+        .collect()
 }
 
 /// The parameters of a node that name sources.

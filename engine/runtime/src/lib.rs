@@ -10,6 +10,7 @@ mod run;
 mod values;
 
 pub use files::find_files;
+pub use keys::secret_fingerprints;
 pub use outcome::{NodeOutcome, NodeStatus, RunOutcome, RunRecord, StageRecord};
 pub use preview::{Preview, PreviewStatus, preview};
 pub use run::{Options, RunEvent, run};

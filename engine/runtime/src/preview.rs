@@ -8,7 +8,7 @@ use stagewright_core::key::{key_fields, stage_key};
 use stagewright_core::{NodeId, Plan};
 use stagewright_store::{Lookup, Manifest, Store, StoreError};
 
-use crate::keys::{digest_sources, key_inputs, source_params};
+use crate::keys::{digest_sources, key_inputs, secret_fingerprints, source_params};
 use crate::outcome::RunRecord;
 
 /// Whether a node would execute.
@@ -113,7 +113,11 @@ fn node(
     }
     let sources = digest_sources(node, store)?;
     let params = source_params(node);
-    let inputs = key_inputs(node, &params, &sources, &digests);
+    let secrets = match secret_fingerprints(node) {
+        Ok(secrets) => secrets,
+        Err(error) => return Ok(plain(PreviewStatus::Unknown, error.message)),
+    };
+    let inputs = key_inputs(node, &params, &sources, &secrets, &digests);
     let key = stage_key(&inputs);
     let fields = key_fields(&inputs);
     let (status, manifest, damage) = match store.lookup(key)? {

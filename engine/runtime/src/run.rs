@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::execute::{Executed, Job, store_error};
-use crate::keys::{Sources, digest_sources, key_inputs, source_params};
+use crate::keys::{Sources, digest_sources, key_inputs, secret_fingerprints, source_params};
 use crate::outcome::{NodeOutcome, NodeStatus, RunOutcome};
 use crate::values::Values;
 
@@ -197,8 +197,12 @@ impl Driver<'_> {
                     return self.fail(id, None, error, 0.0, Vec::new());
                 }
             };
+            let secrets = match secret_fingerprints(node) {
+                Ok(secrets) => secrets,
+                Err(error) => return self.fail(id, None, error, 0.0, Vec::new()),
+            };
             let digests = self.input_digests(id)?;
-            let key = stage_key(&key_inputs(node, &source_params(node), &sources, &digests));
+            let key = stage_key(&key_inputs(node, &source_params(node), &sources, &secrets, &digests));
             self.keys.insert(id, (key, sources));
         }
         let Some(key) = self.keys.get(&id).map(|(key, _)| *key) else { return Ok(()) };
@@ -263,7 +267,9 @@ impl Driver<'_> {
             return Err(StoreError::Bug(format!("`{}` executes without a key", node.stage)));
         };
         let digests = self.input_digests(id)?;
-        let fields = key_fields(&key_inputs(node, &source_params(node), &sources, &digests));
+        // The environment of a process does not change: what was there for the key is there still.
+        let secrets = secret_fingerprints(node).unwrap_or_default();
+        let fields = key_fields(&key_inputs(node, &source_params(node), &sources, &secrets, &digests));
         let inputs = node
             .inputs
             .iter()

@@ -14,8 +14,8 @@ use crate::StoreError;
 
 /// The version of the schema below, kept in `user_version`.
 ///
-/// History: 1 – the first.
-const FORMAT: i64 = 1;
+/// History: 1 – the first; 2 – the ledger.
+const FORMAT: i64 = 2;
 
 /// `sgwr`: tells our databases from anybody else's.
 const APPLICATION: i64 = 0x7367_7772;
@@ -101,6 +101,21 @@ CREATE TABLE events (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What format 2 adds to format 1.
+const LEDGER: &str = "
+-- Answers that were paid for, and whom they are about.
+CREATE TABLE ledger (
+    key BLOB PRIMARY KEY,
+    value BLOB NOT NULL,
+    created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger_subjects (
+    subject TEXT NOT NULL,
+    key BLOB NOT NULL,
+    PRIMARY KEY (subject, key)
+) STRICT, WITHOUT ROWID;
+";
+
 /// What a committed write survives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Survives {
@@ -125,10 +140,13 @@ impl Db {
             create(&path, tmp)?;
         }
         let failed = |error| failure(&path, error);
-        let writer = connect(&path).map_err(failed)?;
-        check_format(&writer, &path)?;
+        let mut writer = connect(&path).map_err(failed)?;
+        let format = check_format(&writer, &path)?;
         if writer.is_readonly("main").map_err(failed)? {
             return Err(StoreError::ReadOnly { path });
+        }
+        if format < FORMAT {
+            upgrade(&mut writer).map_err(failed)?;
         }
         Ok(Self { reader: Mutex::new(None), writer: Mutex::new(writer), path })
     }
@@ -141,6 +159,12 @@ impl Db {
             (none, Err(_)) => work(none.insert(connect(&self.path)?)),
         };
         run().map_err(|error| failure(&self.path, error))
+    }
+
+    /// Writes what the write-ahead log holds into the database, and empties it.
+    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        let writer = lock(&self.writer);
+        writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|error| failure(&self.path, error))
     }
 
     /// Does all of `work` or, where it fails, nothing.
@@ -189,6 +213,7 @@ fn create(path: &Path, tmp: &Path) -> Result<(), StoreError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(LEDGER)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
@@ -201,7 +226,18 @@ fn create(path: &Path, tmp: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Brings a database of an earlier format up to date, unless somebody else has just done so.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? < FORMAT {
+        transaction.execute_batch(LEDGER)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    transaction.commit()
+}
+
+/// The format of a database that is ours.
+fn check_format(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name| {
         connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|error| failure(path, error))
     };
@@ -216,7 +252,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> 
         let path = path.parent().unwrap_or(path).to_owned();
         return Err(StoreError::Newer { path, found, known: FORMAT });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Says of an error of SQLite what a person can do about it.

@@ -1,7 +1,7 @@
 //! The store: blobs named by their digests, manifests that say which blobs a stage key gave, and the journal of runs.
 //!
 //! ```text
-//! store.db      the index: manifests, digests of sources, the journal (SQLite)
+//! store.db      the index: manifests, digests of sources, the journal, the ledger (SQLite)
 //! blobs/ab/…    the bytes of artifacts, each file named by its digest, read-only, only ever replaced by a rename
 //! tmp/          blobs being written
 //! claims/       locked files: stages being computed and runs alive
@@ -18,10 +18,12 @@
 mod blobs;
 mod claim;
 mod db;
+mod erase;
 mod error;
 mod gc;
 mod hold;
 mod journal;
+mod ledger;
 mod manifest;
 mod sources;
 mod stamp;
@@ -37,6 +39,7 @@ use stagewright_contract::Digest;
 
 pub use blobs::Blob;
 pub use claim::Claim;
+pub use erase::{EraseReport, StoredTable};
 pub use error::{ReadError, StoreError};
 pub use gc::{GcPolicy, GcReport, TypeUsage, Usage};
 pub use journal::{Event, Run, RunEnd, RunInfo, RunStart, RunStatus};

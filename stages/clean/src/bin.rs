@@ -1,10 +1,10 @@
 use polars::prelude::{Column, IntoColumn, NewChunkedArray, StringChunked};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
 use stagewright_frame::{numbers, polars_error, to_frame};
 
-use crate::table::{no_repeats, number, put_frame, table_ports};
+use crate::table::{no_repeats, number, put_frame, table_ports, through};
 
 /// Put the numbers of a column into bins.
 ///
@@ -76,6 +76,14 @@ impl Stage for Bin {
         Ok(())
     }
 
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        through(inputs, |personal| {
+            if personal.contains(&self.column) {
+                personal.insert(self.into());
+            }
+        })
+    }
+
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
         let table = context.table("table")?;
         let mut frame = to_frame(&table)?;
@@ -83,7 +91,7 @@ impl Stage for Bin {
         let bins = numbers(&frame, &self.column)?.into_iter().map(|value| {
             value.and_then(|value| self.bin_of(value)).and_then(|bin| labels.get(bin)).map(String::as_str)
         });
-        let into = self.into.clone().unwrap_or_else(|| format!("{}_bin", self.column));
+        let into = self.into();
         let column: Column = StringChunked::from_iter_options(into.as_str().into(), bins).into_column();
         frame.with_column(column).map_err(|error| polars_error(&format!("adding column `{into}`"), &error))?;
         let personal = table.is_personal(&self.column).then_some(into.as_str());
@@ -92,6 +100,11 @@ impl Stage for Bin {
 }
 
 impl Bin {
+    /// The column that holds the name of the bin.
+    fn into(&self) -> String {
+        self.into.clone().unwrap_or_else(|| format!("{}_bin", self.column))
+    }
+
     fn bin_of(&self, value: f64) -> Option<usize> {
         let (lowest, highest) = (self.edges.first()?, self.edges.last()?);
         if self.right && self.include_lowest && value == *lowest {

@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use polars::prelude::BooleanChunked;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::{polars_error, to_frame};
+use stagewright_contract::{ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
+use stagewright_frame::{polars_error, roots, to_frame};
 
 use crate::sql::{evaluate, parse};
-use crate::table::{count, null_where, put_frame, table_ports};
+use crate::table::{count, null_where, put_frame, table_ports, through};
 
 /// Compute new columns from the columns of a table.
 ///
@@ -43,6 +43,17 @@ impl Stage for Derive {
             })?;
         }
         Ok(())
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        through(inputs, |personal| {
+            let from_personal = |text: &String| {
+                parse(text).is_ok_and(|parsed| roots(&parsed).iter().any(|root| personal.contains(root)))
+            };
+            let made: Vec<String> =
+                self.columns.iter().filter(|(_, text)| from_personal(text)).map(|(name, _)| name.clone()).collect();
+            personal.extend(made);
+        })
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

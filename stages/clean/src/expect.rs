@@ -4,11 +4,13 @@ use polars::prelude::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError, Table};
+use stagewright_contract::{
+    Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError, Table, personal_among,
+};
 use stagewright_frame::{column, polars_error, require, to_frame, to_table};
 
 use crate::constant::Constant;
-use crate::table::{count, missing, nan_to_null, no_repeats, repeats, rows, show, type_name};
+use crate::table::{count, missing, nan_to_null, no_repeats, repeats, rows, show, through, type_name};
 
 /// What a check expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -120,6 +122,12 @@ with:
                 error
             })
         })
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let mut columns = through(inputs, |_| {});
+        columns.insert("report".to_owned(), personal_among(inputs, REPORT));
+        columns
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
@@ -470,6 +478,9 @@ impl Outcome {
         format!("`{column}` {} in {} of {}{sample}", self.fault, self.failed, count(self.checked, "row"))
     }
 }
+
+/// The columns of the report.
+const REPORT: [&str; 7] = ["check", "column", "severity", "passed", "checked", "failed", "sample"];
 
 fn report(results: &[Outcome]) -> Result<Table, StageError> {
     let text = |name: &str, value: &dyn Fn(&Outcome) -> Option<String>| {

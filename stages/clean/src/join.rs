@@ -5,7 +5,7 @@ use polars::prelude::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
 use stagewright_frame::{column, polars_error, to_frame};
 
 use crate::table::{count, no_repeats, put_frame, repeats, rows, show, type_name};
@@ -109,6 +109,18 @@ impl Stage for Join {
             (None, None, None) => Err(ParamError::new("", "the keys are not named")
                 .with_help("name them with `on`, or with `left_on` and `right_on`")),
         }
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let of = |port: &str| inputs.get(port).cloned().unwrap_or_default();
+        let (mut personal, right) = (of("left"), of("right"));
+        let left_on = self.on.as_ref().or(self.left_on.as_ref()).into_iter().flatten();
+        let right_on = self.on.as_ref().or(self.right_on.as_ref()).into_iter().flatten();
+        personal.extend(left_on.zip(right_on).filter(|(_, key)| right.contains(*key)).map(|(key, _)| key.clone()));
+        // Whether the left table has a column of the same name is not known before.
+        personal.extend(right.iter().map(|name| format!("{name}{}", self.suffix)));
+        personal.extend(right);
+        PersonalColumns::from([("table".to_owned(), personal)])
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

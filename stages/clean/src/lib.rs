@@ -5,6 +5,7 @@
 
 mod bin;
 mod cast;
+mod consent;
 mod constant;
 mod derive;
 mod drop_duplicates;
@@ -14,6 +15,7 @@ mod fill;
 mod filter;
 mod join;
 mod outliers;
+mod pseudonymise;
 mod rename;
 mod select;
 mod sql;
@@ -23,6 +25,7 @@ mod time;
 
 pub use bin::Bin;
 pub use cast::{Cast, Type};
+pub use consent::{Consent, ConsentAction};
 pub use constant::Constant;
 pub use derive::Derive;
 pub use drop_duplicates::{DropDuplicates, Keep};
@@ -32,6 +35,7 @@ pub use fill::{Fill, Strategy};
 pub use filter::Filter;
 pub use join::{How, Join, Validate};
 pub use outliers::{Action, Method, Outliers};
+pub use pseudonymise::Pseudonymise;
 pub use rename::Rename;
 pub use select::Select;
 
@@ -53,5 +57,7 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<Fill>(code),
         StageType::of::<Outliers>(code),
         StageType::of::<Expect>(code),
+        StageType::of::<Pseudonymise>(code),
+        StageType::of::<Consent>(code),
     ]
 }

@@ -1,11 +1,11 @@
 use polars::prelude::{BooleanChunked, Column, DataFrame, Float64Chunked, IntoColumn, NewChunkedArray};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
 use stagewright_frame::{column, numbers, polars_error, to_frame};
 
 use crate::statistics::{deviation, mean, quantile};
-use crate::table::{no_repeats, null_where, put_frame, rows, table_ports};
+use crate::table::{no_repeats, null_where, put_frame, rows, table_ports, through};
 
 /// How the bounds are found outside of which a number is an outlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +72,14 @@ impl Stage for Outliers {
             return Err(ParamError::new("k", "`k` must be above 0"));
         }
         no_repeats("columns", &self.columns)
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        through(inputs, |personal| {
+            if self.action == Action::Mark && self.columns.iter().any(|name| personal.contains(name)) {
+                personal.insert(MARK.to_owned());
+            }
+        })
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError, Table};
+use stagewright_contract::{ParamError, PersonalColumns, Port, Stage, StageContext, StageError, Table};
 use stagewright_frame::{require, to_frame};
 
-use crate::table::table_ports;
+use crate::table::{table_ports, through};
 
 /// Give columns other names.
 ///
@@ -39,6 +39,16 @@ impl Stage for Rename {
             }
         }
         Ok(())
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        through(inputs, |personal| {
+            let renamed = personal.iter().map(|name| self.columns.get(name).unwrap_or(name).clone()).collect();
+            // A column that takes the name of a personal one is taken for personal, too.
+            personal.retain(|name| self.columns.values().any(|new| new == name));
+            let kept = std::mem::replace(personal, renamed);
+            personal.extend(kept);
+        })
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

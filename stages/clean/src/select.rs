@@ -1,9 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
 use stagewright_frame::{polars_error, require, to_frame};
 
-use crate::table::{no_repeats, put_frame, table_ports};
+use crate::table::{no_repeats, put_frame, table_ports, through};
 
 /// Keep some columns of a table, or leave some out.
 ///
@@ -38,6 +38,15 @@ impl Stage for Select {
             (Some(_), Some(_)) => Err(ParamError::new("drop", "`columns` and `drop` exclude each other")
                 .with_help("`columns` alone already leaves out every other column")),
         }
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        through(inputs, |personal| {
+            if let Some(columns) = &self.columns {
+                personal.retain(|name| columns.contains(name));
+            }
+            personal.retain(|name| !self.drop.iter().flatten().any(|dropped| dropped == name));
+        })
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

@@ -1,7 +1,9 @@
 //! What the stages of this crate do to tables alike: ports, missing values, repeated rows, names of types.
 
+use std::collections::BTreeSet;
+
 use polars::prelude::{AnyValue, BooleanChunked, Column, DataFrame, DataType, GroupsIndicator, NewChunkedArray};
-use stagewright_contract::{Kind, ParamError, Port, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, StageContext, StageError};
 use stagewright_frame::{polars_error, to_table};
 
 use crate::time;
@@ -9,6 +11,13 @@ use crate::time;
 /// One table in, one table out.
 pub(crate) fn table_ports(input: &str, output: &str) -> Vec<Port> {
     vec![Port::input("table", Kind::Table, input), Port::output("table", Kind::Table, output)]
+}
+
+/// The personal columns of output `table`: those of input `table`, as `change` leaves them.
+pub(crate) fn through(inputs: &PersonalColumns, change: impl FnOnce(&mut BTreeSet<String>)) -> PersonalColumns {
+    let mut personal = inputs.get("table").cloned().unwrap_or_default();
+    change(&mut personal);
+    PersonalColumns::from([("table".to_owned(), personal)])
 }
 
 /// Sets output `table`; `personal` names the columns whose marks do not follow from their names.

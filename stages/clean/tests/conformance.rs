@@ -1,10 +1,11 @@
 //! Every stage type against hostile inputs, and every descriptor against what a reader needs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use polars::prelude::{DataFrame, df};
+use polars::prelude::{Column, DataFrame, df};
 use serde_json::json;
 use stagewright_clean::{
-    Bin, Cast, Derive, DropDuplicates, DropNulls, Expect, Fill, Filter, Join, Outliers, Rename, Select, stage_types,
+    Bin, Cast, Consent, Derive, DropDuplicates, DropNulls, Expect, Fill, Filter, Join, Outliers, Pseudonymise, Rename,
+    Select, stage_types,
 };
 use stagewright_frame::testkit::conformance;
 
@@ -123,7 +124,7 @@ fn expectations() {
 #[test]
 fn descriptors() {
     let types = stage_types();
-    assert_eq!(types.len(), 12);
+    assert_eq!(types.len(), 14);
     for stage_type in types {
         let descriptor = stage_type.descriptor();
         let name = &descriptor.name;
@@ -175,4 +176,30 @@ fn examples() {
         assert_eq!(stage_type.name(), name);
         stage_type.configure(&params).map(drop).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
+}
+
+#[test]
+fn consent() {
+    let decisions = decided();
+    conformance::<Consent>(
+        &json!({ "user": "id", "granted": "granted" }),
+        &[("table", users()), ("consent", decisions)],
+    );
+    let masked =
+        json!({ "user": "id", "granted": "granted", "action": "mask", "mask": ["city", "age"], "time": "age" });
+    conformance::<Consent>(&masked, &[("table", decided())]);
+}
+
+/// The users with a column that says whether they consented.
+fn decided() -> DataFrame {
+    let granted: Vec<Option<bool>> = (0..24).map(|i| [Some(true), Some(false), None][i % 3]).collect();
+    let mut users = users();
+    users.with_column(Column::new("granted".into(), granted)).unwrap();
+    users
+}
+
+#[test]
+fn pseudonyms() {
+    let params = json!({ "columns": ["id", "city"], "key": "${secret:KEY}" });
+    conformance::<Pseudonymise>(&params, &[("table", users())]);
 }

@@ -1,7 +1,7 @@
 use polars::prelude::{Column, DataFrame, IdxCa, IdxSize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError, personal_among};
 use stagewright_frame::{column, polars_error, require, to_frame, to_table};
 
 use crate::keys::{Keys, Mean, distinct, finite};
@@ -61,6 +61,18 @@ impl Stage for Product {
                 .with_help("rename the column with `clean.rename`"));
         }
         Ok(())
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let mut personal = personal_among(inputs, OUTPUT.into_iter().chain([self.product.as_str()]));
+        let from_personal = |name: &str| !personal_among(inputs, [name]).is_empty();
+        if from_personal(&self.price) {
+            personal.extend(["revenue", "mean_price"].map(str::to_owned));
+        }
+        if self.time.as_ref().is_some_and(|time| from_personal(time)) {
+            personal.extend([FIRST, LAST].map(str::to_owned));
+        }
+        PersonalColumns::from([("table".to_owned(), personal)])
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

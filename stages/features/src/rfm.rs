@@ -1,7 +1,7 @@
 use polars::prelude::{Column, DataFrame, IdxCa, IdxSize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError, personal_among};
 use stagewright_frame::{polars_error, require, to_frame, to_table};
 
 use crate::keys::{Keys, distinct, finite, rows_have};
@@ -70,6 +70,15 @@ impl Stage for Rfm {
                 .with_help("rename the column with `clean.rename`"));
         }
         self.now.as_deref().map_or(Ok(()), |now| parse_moment("now", now).map(drop))
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let features = ["recency", "frequency", "monetary", "r_score", "f_score", "m_score", "rfm_score"];
+        let mut personal = personal_among(inputs, features.into_iter().chain([self.user.as_str()]));
+        let derived = [(&self.time, "recency"), (&self.price, "monetary")];
+        let from_personal = |name: &str| !personal_among(inputs, [name]).is_empty();
+        personal.extend(derived.into_iter().filter(|(from, _)| from_personal(from)).map(|(_, to)| to.to_owned()));
+        PersonalColumns::from([("table".to_owned(), personal)])
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

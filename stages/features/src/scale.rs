@@ -1,7 +1,7 @@
 use polars::prelude::Column;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
 use stagewright_frame::{polars_error, require, to_frame, to_table};
 
 use crate::keys::finite;
@@ -46,6 +46,16 @@ impl Stage for Scale {
             }
         }
         Ok(())
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let mut personal = inputs.get("table").cloned().unwrap_or_default();
+        if let Some(suffix) = &self.suffix {
+            let scaled = self.columns.iter().filter(|name| personal.contains(*name));
+            let scaled: Vec<String> = scaled.map(|name| format!("{name}{suffix}")).collect();
+            personal.extend(scaled);
+        }
+        PersonalColumns::from([("table".to_owned(), personal)])
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

@@ -1,7 +1,7 @@
 use polars::prelude::{Column, DataFrame, IdxCa, IdxSize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError, personal_among};
 use stagewright_frame::{column, polars_error, require, to_frame, to_table};
 
 use crate::keys::{Keys, Mean, finite};
@@ -74,6 +74,16 @@ impl Stage for User {
             }
         }
         Ok(())
+    }
+
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        let carried = self.carry.iter().map(String::as_str);
+        let mut personal =
+            personal_among(inputs, [self.user.as_str(), TOTAL, FREQUENCY, ITEMS].into_iter().chain(carried));
+        let derived = [(&self.price, TOTAL), (&self.items, ITEMS)];
+        let from_personal = |name: &str| !personal_among(inputs, [name]).is_empty();
+        personal.extend(derived.into_iter().filter(|(from, _)| from_personal(from)).map(|(_, to)| to.to_owned()));
+        PersonalColumns::from([("table".to_owned(), personal)])
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

@@ -27,7 +27,7 @@ pub fn frame(table: &Table) -> DataFrame {
 
 /// Runs a stage type over its example inputs and over hostile versions of them: empty, one row, all null, constant,
 /// duplicated, huge values, text for numbers and numbers for text. Each must end in a result or in a clear error that
-/// is not a bug, never in a panic; two runs must give the same bytes; metrics and float columns must hold no NaN that
+/// is not a bug, never in a panic; a run on one thread and one on two must give the same bytes; metrics and float columns must hold no NaN that
 /// the input did not.
 ///
 /// # Panics
@@ -38,13 +38,11 @@ pub fn conformance<S: Stage>(params: &Value, inputs: &[(&str, DataFrame)]) {
         let once = || {
             inputs
                 .iter()
-                .fold(Trial::of(&stage_type, params.clone()), |trial, (port, frame)| {
-                    trial.input(port, table(frame.clone()))
-                })
+                .fold(trial(&stage_type, params), |trial, (port, frame)| trial.input(port, table(frame.clone())))
                 .run()
         };
-        let first = once();
-        let second = once();
+        let first = threads(1, &once);
+        let second = threads(2, &once);
         match (first, second) {
             (Ok(first), Ok(second)) => {
                 assert_eq!(first.bytes(), second.bytes(), "{}: {what}: two runs differ", S::TYPE);
@@ -80,6 +78,17 @@ pub fn conformance<S: Stage>(params: &Value, inputs: &[(&str, DataFrame)]) {
             let _ = run(&format!("{what} in `{name}`"), &inputs);
         }
     }
+    // Every input column is personal: what of it is left in the outputs is what the stage type says may be.
+    let marked = |f: &DataFrame| {
+        let mut marked = table(f.clone());
+        let names: Vec<String> = marked.names().map(str::to_owned).collect();
+        marked.mark_personal(names.iter().map(String::as_str));
+        marked
+    };
+    let done = inputs.iter().fold(trial(&stage_type, params), |trial, (port, f)| trial.input(port, marked(f))).run();
+    if let Err(error) = done {
+        assert_ne!(error.kind, ErrorKind::Bug, "{}: all columns personal: {error}", S::TYPE);
+    }
     // A missing column must be named.
     for (port, f) in inputs {
         for column in f.columns() {
@@ -96,6 +105,19 @@ pub fn conformance<S: Stage>(params: &Value, inputs: &[(&str, DataFrame)]) {
                 );
             }
         }
+    }
+}
+
+/// A trial with a secret `KEY`, for stage types that take one.
+fn trial(stage_type: &StageType, params: &Value) -> Trial {
+    Trial::of(stage_type, params.clone()).secret("KEY", "for the conformance suite alone")
+}
+
+/// Runs on so many threads.
+fn threads<T: Send>(count: usize, run: &(impl Fn() -> T + Sync)) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(count).build() {
+        Ok(pool) => pool.install(run),
+        Err(error) => panic!("{error}"),
     }
 }
 

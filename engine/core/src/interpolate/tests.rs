@@ -164,7 +164,21 @@ fn a_list_inside_a_text_is_a_mistake() {
 fn secrets_are_refused_by_name() {
     assert_mistakes(
         &with_where("{}", "'${secret:TOKEN}'"),
-        &["w.yaml:5:65 «${secret:TOKEN}» the secret `TOKEN` cannot be used here | no parameter takes a secret yet"],
+        &[
+            "w.yaml:5:64 «'${secret:TOKEN}'» the secret `TOKEN` cannot be used here | this parameter takes no secret | `stagewright stages fake.filter` lists the parameters that do",
+        ],
+    );
+    assert_mistakes(
+        &with_where("{}", "'a ${secret:TOKEN}'"),
+        &[
+            "w.yaml:5:67 «${secret:TOKEN}» the secret `TOKEN` stands inside a longer text | a secret is the whole value of a parameter that takes one",
+        ],
+    );
+    assert_mistakes(
+        &with_where("{}", "'${secret:MY TOKEN}'"),
+        &[
+            "w.yaml:5:65 «${secret:MY TOKEN}» `MY TOKEN` is not the name of a secret | expected the name of an environment variable: letters, digits and `_`",
+        ],
     );
 }
 

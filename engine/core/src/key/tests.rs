@@ -19,6 +19,7 @@ fn full(params: &Value) -> KeyInputs<'_> {
             KeySource { param: "path", name: "a.csv", digest: Digest::of(b"a") },
             KeySource { param: "path", name: "b.csv", digest: Digest::of(b"b") },
         ],
+        secrets: Vec::new(),
     }
 }
 
@@ -31,6 +32,7 @@ fn bare(params: &Value) -> KeyInputs<'_> {
         seed: None,
         inputs: Vec::new(),
         sources: Vec::new(),
+        secrets: Vec::new(),
     }
 }
 
@@ -264,4 +266,15 @@ proptest! {
             prop_assert_ne!(one, two);
         }
     }
+}
+
+#[test]
+fn a_secret_enters_by_its_fingerprint() {
+    let params = json!({});
+    let with = |fingerprint| KeyInputs { secrets: vec![KeySecret { name: "SALT", fingerprint }], ..bare(&params) };
+    assert!(key_fields(&with("00ff")).contains(&("secret.SALT".to_owned(), "00ff".to_owned())));
+    assert_ne!(stage_key(&with("00ff")), stage_key(&with("00fe")));
+    assert_ne!(stage_key(&with("00ff")), stage_key(&bare(&params)));
+    // `blake3(b"hunter2", derive_key_context="stagewright 2026 secret fingerprint").hexdigest()[:32]`
+    assert_eq!(secret_fingerprint("hunter2"), "635d4a9955036341841af2cebc60450f");
 }

@@ -151,9 +151,9 @@ fn a_later_format_is_refused() {
     index.pragma_update(None, "user_version", 99).unwrap();
     drop(index);
     let error = Store::open(&root).err().unwrap();
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(error, StoreError::Newer { found: 99, known: 2, .. }));
     let text =
-        format!("the store `{}` has format 99, this version of Stagewright knows formats up to 1", root.display());
+        format!("the store `{}` has format 99, this version of Stagewright knows formats up to 2", root.display());
     assert_eq!(error.to_string(), text);
     assert_eq!(error.help().unwrap(), "use that version of Stagewright, or another folder for the store");
 }

@@ -189,7 +189,7 @@ fn rows_that_we_did_not_write_are_an_error() {
     let (_folder, store) = store();
     publish(&store, key(1), &users());
     let index = rusqlite::Connection::open(store.root().join("store.db")).unwrap();
-    for change in ["kind = 'model'", "schema = '{'", "digest = x'00'"] {
+    for change in ["kind = 'picture'", "schema = '{'", "digest = x'00'"] {
         index.execute(&format!("UPDATE outputs SET {change}"), []).unwrap();
         let error = store.lookup(key(1)).unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{change}: {error}");

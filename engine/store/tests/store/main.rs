@@ -3,9 +3,11 @@
 
 mod basics;
 mod damage;
+mod erase;
 mod gc;
 mod journal;
 mod kill;
+mod ledger;
 mod many;
 mod sources;
 mod speed;

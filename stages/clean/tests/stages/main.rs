@@ -4,6 +4,7 @@
 mod columns;
 mod expect;
 mod join;
+mod privacy;
 mod rows;
 mod values;
 
