@@ -77,6 +77,7 @@ impl Cholesky {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Cholesky;
 

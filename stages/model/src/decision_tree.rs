@@ -60,6 +60,8 @@ impl Estimator for DecisionTree {
 inputs: { table: split.train }
 with: { features: [order_number, days_since_prior_order], target: reordered, max_depth: 4, min_samples_leaf: 50 }";
     const TAKES_MISSING: bool = true;
+    const TABLE_COLUMNS: &'static [&'static str] =
+        &["node", "parent", "depth", "condition", "rows", "value", "impurity", "leaf"];
 
     fn task(&self) -> Task {
         self.criterion.task()

@@ -49,6 +49,9 @@ pub trait Estimator: Clone + Serialize + DeserializeOwned + JsonSchema + Send + 
     /// refused: the model would keep them.
     const KEEPS_ROWS: bool = false;
 
+    /// The names of the columns of the tables of [`Estimator::ports`].
+    const TABLE_COLUMNS: &'static [&'static str] = &[];
+
     /// What it predicts with these parameters.
     fn task(&self) -> Task;
 
@@ -65,7 +68,7 @@ pub trait Estimator: Clone + Serialize + DeserializeOwned + JsonSchema + Send + 
         Ok(())
     }
 
-    /// The tables that it puts out besides what all estimators do, as [`Fit::tables`].
+    /// The tables that it puts out besides what all estimators do, as [`Fit::tables`]. They hold no column of the input.
     fn ports() -> Vec<Port> {
         Vec::new()
     }

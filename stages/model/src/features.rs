@@ -134,7 +134,7 @@ impl Features {
                 }
                 let range = if personal { None } else { raw.range() };
                 let dtype = schema.iter().find(|info| info.name == *name).map_or("null", |info| info.dtype.as_str());
-                let (columns, _) = raw.encode(&encoding);
+                let (columns, _) = raw.into_columns(&encoding);
                 let column = ModelFeature { name: name.clone(), dtype: dtype.to_owned(), range };
                 Ok((Feature { column, encoding }, columns))
             })
@@ -183,8 +183,17 @@ impl Features {
                     ))
                     .with_help("cast it with `clean.cast`, or learn the model from a table like this one"));
                 }
-                let (columns, unseen) = raw.encode(&feature.encoding);
                 let mut warnings = Vec::new();
+                if let (Some((least, largest)), Raw::Numbers(values)) = (range, &raw) {
+                    let outside = values.iter().filter(|value| **value < *least || **value > *largest).count();
+                    if outside > 0 {
+                        warnings.push(format!(
+                            "{outside} of {rows} rows have a value in column `{name}` outside the range from {least} \
+                             to {largest} that the model has learned from"
+                        ));
+                    }
+                }
+                let (columns, unseen) = raw.into_columns(&feature.encoding);
                 if unseen > 0 {
                     let fate = match &feature.encoding {
                         Encoding::OneHot { categories, without_first: true } => {
@@ -196,15 +205,6 @@ impl Features {
                     warnings.push(format!(
                         "{unseen} of {rows} rows have a category in column `{name}` that the model has not seen: {fate}"
                     ));
-                }
-                if let (Some((least, largest)), Raw::Numbers(values)) = (range, &raw) {
-                    let outside = values.iter().filter(|value| **value < *least || **value > *largest).count();
-                    if outside > 0 {
-                        warnings.push(format!(
-                            "{outside} of {rows} rows have a value in column `{name}` outside the range from {least} \
-                             to {largest} that the model has learned from"
-                        ));
-                    }
                 }
                 Ok((columns, warnings))
             })
@@ -343,10 +343,10 @@ impl<'a> Raw<'a> {
     }
 
     /// Its columns of the matrix, and how many rows have a category that is not one of the encoding.
-    fn encode(&self, encoding: &Encoding) -> (Vec<Vec<f64>>, usize) {
+    fn into_columns(self, encoding: &Encoding) -> (Vec<Vec<f64>>, usize) {
         let texts = match self {
-            Self::Numbers(values) | Self::Booleans(values) => return (vec![values.clone()], 0),
-            Self::Nulls(rows) => return (vec![vec![f64::NAN; *rows]; encoding.width()], 0),
+            Self::Numbers(values) | Self::Booleans(values) => return (vec![values], 0),
+            Self::Nulls(rows) => return (vec![vec![f64::NAN; rows]; encoding.width()], 0),
             Self::Texts(texts) => texts,
         };
         let (Encoding::OneHot { categories, .. } | Encoding::Ordinal { categories }) = encoding else {

@@ -29,7 +29,7 @@ use crate::target::Target;
 pub struct Importance {
     /// How importance is measured.
     #[serde(default)]
-    pub method: Method,
+    pub method: ImportanceMethod,
     /// The figure of merit that gets worse; without it `roc_auc` for a classification and `r2` for a regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
@@ -46,7 +46,7 @@ pub struct Importance {
 /// How importance is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Method {
+pub enum ImportanceMethod {
     /// By shuffling a feature.
     #[default]
     Permutation,
@@ -85,7 +85,7 @@ with: { method: permutation, score: roc_auc, n_repeats: 10 }";
     }
 
     fn check(&self) -> Result<(), ParamError> {
-        if self.method == Method::Coefficients && self.score.is_some() {
+        if self.method == ImportanceMethod::Coefficients && self.score.is_some() {
             return Err(ParamError::new("score", "`method: coefficients` has no score").with_help("leave it out"));
         }
         Ok(())
@@ -101,11 +101,11 @@ with: { method: permutation, score: roc_auc, n_repeats: 10 }";
         let (features, learned) = Learned::of(&model)?;
         let mut metrics = Metrics::new();
         let (measured, label) = match self.method {
-            Method::Coefficients => {
+            ImportanceMethod::Coefficients => {
                 let measured = coefficients(&features, &learned, &table, &mut metrics)?;
                 (measured, "|coefficient| × standard deviation".to_owned())
             }
-            Method::Permutation => {
+            ImportanceMethod::Permutation => {
                 let score = self.score(&model)?;
                 let measured = self.permutation(context, score, &model, &features, &learned, &table, &mut metrics)?;
                 let label = match score.goal() {

@@ -189,8 +189,7 @@ impl<E: Estimator> Stage for Learn<E> {
     fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
         // Nothing but names and aggregates; a column of ours that happens to bear the name of a personal one is marked
         // when it is put out.
-        let ours = ["feature", "importance", "term", "coefficient", "std_error", "z", "t", "p_value"];
-        let named = named(inputs, &ours);
+        let named = named(inputs, &[&["feature", "importance"], E::TABLE_COLUMNS].concat());
         Self::ports()
             .into_iter()
             .filter(|port| port.direction == Direction::Output && port.kind == Kind::Table)

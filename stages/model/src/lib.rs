@@ -42,7 +42,7 @@ pub use cross_validate::{CrossValidate, FoldMethod};
 pub use decision_tree::DecisionTree;
 pub use features::{Categories, Encoding, Feature, Features};
 pub use gradient_boosting::{GradientBoosting, Loss};
-pub use importance::{Importance, Method};
+pub use importance::{Importance, ImportanceMethod};
 pub use impurity::Criterion;
 pub use learn::{Columns, Learn};
 pub use linear::Linear;

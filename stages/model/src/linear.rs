@@ -41,6 +41,7 @@ impl Estimator for Linear {
     const EXAMPLE: &'static str = "\
 inputs: { table: split.train }
 with: { features: [age, order_frequency, department], target: total_user_spent, alpha: 1 }";
+    const TABLE_COLUMNS: &'static [&'static str] = &["term", "coefficient", "std_error", "t", "p_value"];
 
     fn task(&self) -> Task {
         Task::Regression

@@ -104,6 +104,7 @@ impl Estimator for Logistic {
     const EXAMPLE: &'static str = "\
 inputs: { table: split.train }
 with: { features: [order_number, days_since_prior_order, department_id], target: reordered }";
+    const TABLE_COLUMNS: &'static [&'static str] = &["term", "coefficient", "std_error", "z", "p_value"];
 
     fn task(&self) -> Task {
         Task::Classification

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use stagewright_contract::testkit::{Done, Trial};
 use stagewright_contract::{Model, Stage, StageError};
 use stagewright_frame::testkit::{frame, table};
-use stagewright_model::{Calibrate, CrossValidate, Importance, Learn, Linear, Logistic, Predict, Threshold};
+use stagewright_model::{
+    Calibrate, CrossValidate, DecisionTree, Importance, Learn, Linear, Logistic, Predict, Threshold,
+};
 
 fn learn(params: Value) -> Done {
     Trial::new::<Learn<Logistic>>(params).input("table", shop_table()).run().unwrap()
@@ -662,6 +664,79 @@ fn a_regression_is_cross_validated_by_its_own_scores() {
     // Cross-validated, it explains less than on the rows learned from.
     let learned = regress(&["price", "hour"], &json!({}));
     assert!(metric(&done, "r2") < metric(&learned, "train_r2") && metric(&done, "r2") > 0.3);
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    // Enough rows for several chunks.
+    let mut rows = shop();
+    for copy in 0..5 {
+        let mut more = rows.clone();
+        let price = more.column("price").unwrap().f64().unwrap() * (1.1 + f64::from(copy));
+        more.with_column(price.into_column()).unwrap();
+        rows = rows.vstack(&more).unwrap();
+    }
+    assert_eq!(rows.height(), 9600);
+    let run = || {
+        let input = || table(rows.clone());
+        let logistic = Trial::new::<Learn<Logistic>>(three_features()).input("table", input()).run().unwrap();
+        let model = logistic.model("model");
+        let linear = json!({ "features": ["price", "hour", "department"], "target": "spend" });
+        let linear = Trial::new::<Learn<Linear>>(linear).input("table", input()).run().unwrap();
+        let params = with(three_features(), &json!({ "estimator": { "type": "logistic" }, "n_splits": 2 }));
+        let validated = Trial::new::<CrossValidate>(params).input("table", input()).run().unwrap();
+        let explained = Trial::new::<Importance>(json!({ "n_repeats": 2 })).input("model", model);
+        let explained = explained.input("table", input()).run().unwrap();
+        let choice = json!({ "target": "bought", "choose": { "by": "f1" }, "into": "side" });
+        let chosen = Trial::new::<Threshold>(choice).input("table", validated.table("table")).run().unwrap();
+        let calibration = json!({ "target": "bought" });
+        let calibrated = Trial::new::<Calibrate>(calibration).input("table", validated.table("table")).run().unwrap();
+        [logistic, linear, validated, explained, chosen, calibrated].map(|done| done.bytes())
+    };
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    assert!(pool(1).install(run) == pool(3).install(run));
+}
+
+// The way of a campaign: out-of-fold probabilities calibrate the model of all rows.
+#[test]
+fn out_of_fold_probabilities_calibrate_a_model_of_trees() {
+    let tree = json!({ "criterion": "gini", "max_depth": 4 });
+    let params = with(three_features(), &tree);
+    let model = Trial::new::<Learn<DecisionTree>>(params).input("table", shop_table()).run().unwrap().model("model");
+    let params = with(three_features(), &json!({ "estimator": with(json!({ "type": "decision_tree" }), &tree) }));
+    let validated = Trial::new::<CrossValidate>(params).input("table", shop_table()).run().unwrap();
+    let trial = Trial::new::<Calibrate>(json!({ "target": "bought" })).input("model", model.clone());
+    let done = trial.input("table", validated.table("table")).run().unwrap();
+    // A tree is too sure of itself; out of fold, this shows, and calibration draws its probabilities in.
+    assert!(metric(&done, "train_log_loss") < metric(&done, "log_loss_before"));
+    let predict = |model| {
+        let trial = Trial::new::<Predict>(json!({})).input("model", model).input("table", shop_table());
+        floats(&trial.run().unwrap().table("table"), "probability")
+    };
+    let spread = |p: Vec<Option<f64>>| p.iter().flatten().map(|p| (p - 0.5).abs()).sum::<f64>();
+    assert!(spread(predict(done.model("model"))) < spread(predict(model.clone())));
+    assert_error(
+        Trial::new::<Importance>(json!({ "method": "coefficients" }))
+            .input("model", model)
+            .input("table", shop_table())
+            .run(),
+        "the model is not linear, it has no coefficients",
+        "use `method: permutation`",
+    );
+}
+
+#[test]
+fn plan_time_marks_no_more_columns_than_it_must() {
+    let personal =
+        |names: &[&str]| [("table".to_owned(), names.iter().map(|name| (*name).to_owned()).collect())].into();
+    let learn: Learn<Logistic> = serde_json::from_value(three_features()).unwrap();
+    let out = learn.personal(&personal(&["price", "term"]));
+    assert_eq!(out["coefficients"], ["term".to_owned()].into());
+    assert!(out["importance"].iter().all(|name| name == "term"));
+    let params = with(three_features(), &json!({ "estimator": { "type": "logistic" } }));
+    let validate: CrossValidate = serde_json::from_value(params).unwrap();
+    let out = validate.personal(&personal(&["price", "row"]));
+    assert_eq!((out["folds"].len(), out["table"].len()), (0, 2));
 }
 
 #[test]
