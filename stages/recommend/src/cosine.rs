@@ -1,12 +1,13 @@
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
 use stagewright_frame::{Ids, numbers, to_frame};
 
 use crate::defaults::{order_id, product_id, ten, user_id};
 use crate::directions::{Direction, Directions, Point, standardise};
-use crate::lists::{Lists, Users, check_names, table_port, users_port, warn_left_out, warn_without};
+use crate::lists::{Lists, Users, check_names, personal, table_port, users_port, warn_left_out, warn_without};
+use crate::reasons::{Names, Reason};
 
 /// Recommend products whose price and buyers' gender are like a user's spend and gender.
 ///
@@ -73,6 +74,10 @@ with: { n: 5, price: sale_price, gender: gender }";
         check_names(&self.user, &self.product)
     }
 
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        personal(inputs, &self.user, &self.product, None)
+    }
+
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
         let purchases = to_frame(&*context.table("purchases")?)?;
         let users = Users::read(context, &purchases, &self.user)?;
@@ -126,10 +131,10 @@ with: { n: 5, price: sale_price, gender: gender }";
             if let Ok(index) = wanted.binary_search(&direction)
                 && let Some(list) = best.get(index)
             {
-                lists.push(user, list.iter().copied());
+                lists.push(user, list.iter().map(|scored| (*scored, Reason::Similar)));
             }
         }
-        let table = lists.table(&users.ids, &products)?;
+        let table = lists.table(&users.ids, &products, &Names::none())?;
         context.put("table", table)
     }
 }

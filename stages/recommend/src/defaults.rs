@@ -15,3 +15,7 @@ pub(crate) fn product_id() -> String {
 pub(crate) fn order_id() -> String {
     "order_id".to_owned()
 }
+
+pub(crate) fn created_at() -> String {
+    "created_at".to_owned()
+}

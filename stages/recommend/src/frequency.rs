@@ -1,12 +1,15 @@
-use polars::prelude::{DataFrame, DataType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagewright_contract::{Kind, ParamError, Port, Stage, StageContext, StageError};
-use stagewright_frame::{Ids, column, polars_error, to_frame};
+use stagewright_contract::{Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError};
+use stagewright_frame::{Ids, to_frame};
 
-use crate::defaults::{order_id, product_id, ten, user_id};
-use crate::lists::{Lists, Scored, Users, by_score, check_names, table_port, users_port, warn_left_out, warn_without};
+use crate::defaults::{created_at, order_id, product_id, ten, user_id};
+use crate::lists::{
+    Lists, Scored, Users, by_score, check_names, personal, table_port, users_port, warn_left_out, warn_without,
+};
 use crate::popular::ranking;
+use crate::reasons::{Names, Reason};
+use crate::time::Times;
 
 /// Recommend what a person buys again and again, recent orders first.
 ///
@@ -64,10 +67,6 @@ fn nine_tenths() -> f64 {
     0.9
 }
 
-fn created_at() -> String {
-    "created_at".to_owned()
-}
-
 impl Stage for Frequency {
     const TYPE: &'static str = "recommend.frequency";
     const EXAMPLE: &'static str = "\
@@ -96,16 +95,20 @@ with: { n: 10, decay: 0.9, fill: popular }";
         check_names(&self.user, &self.product)
     }
 
+    fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
+        personal(inputs, &self.user, &self.product, None)
+    }
+
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
         let purchases = to_frame(&*context.table("purchases")?)?;
         let users = Users::read(context, &purchases, &self.user)?;
         let products = Ids::of(&self.product, &[("purchases", &purchases)])?;
         let orders = Ids::of(&self.order, &[("purchases", &purchases)])?.codes(&purchases)?;
-        let times = times(&purchases, &self.time)?;
-        let rows = users.rows.iter().zip(products.codes(&purchases)?).zip(orders.into_iter().zip(times));
+        let times = Times::read(&purchases, &self.time)?;
+        let rows = users.rows.iter().zip(products.codes(&purchases)?).zip(orders.into_iter().zip(&times.ticks));
         let mut rows: Vec<Row> = rows
             .filter_map(|((user, product), (order, time))| {
-                Some(Row { user: (*user)?, order: order?, time: time?, product: product? })
+                Some(Row { user: (*user)?, order: order?, time: (*time)?, product: product? })
             })
             .collect();
         let columns: [&str; 4] = [&self.user, &self.product, &self.order, &self.time];
@@ -113,7 +116,12 @@ with: { n: 10, decay: 0.9, fill: popular }";
         context.check_cancelled()?;
 
         rows.sort_unstable();
-        let fill = if self.fill == Fill::Popular { fill(&rows, products.len()) } else { Vec::new() };
+        let now = rows.iter().map(|row| row.time).max().unwrap_or_default();
+        let fill = if self.fill == Fill::Popular {
+            fill(rows.iter().map(|row| (row.user, row.product)), products.len())
+        } else {
+            Vec::new()
+        };
         let mut of_users = rows.chunk_by(|a, b| a.user == b.user).peekable();
         let mut lists = Lists::default();
         let mut without = 0;
@@ -122,14 +130,18 @@ with: { n: 10, decay: 0.9, fill: popular }";
             let rows = of_users.next_if(|rows| rows.first().is_some_and(|row| row.user == *user)).unwrap_or(&[]);
             let mut own = scores(rows, self.decay);
             let missing = self.n.saturating_sub(own.len());
-            let others = fill.iter().filter(|(product, _)| own.binary_search_by_key(product, |own| own.0).is_err());
+            let others = fill.iter().filter(|(product, _)| own.binary_search_by_key(product, |own| own.0.0).is_err());
             let others: Vec<Scored> = others.take(missing).copied().collect();
-            own.sort_unstable_by(by_score);
+            own.sort_unstable_by(|a, b| by_score(&a.0, &b.0));
             without += usize::from(own.is_empty() && others.is_empty());
-            lists.push(*user, own.into_iter().take(self.n).chain(others));
+            let own = own
+                .into_iter()
+                .take(self.n)
+                .map(|(scored, orders, last)| (scored, Reason::Bought { orders, days: times.days(last, now) }));
+            lists.push(*user, own.chain(others.into_iter().map(|scored| (scored, Reason::Popular))));
         }
         warn_without(context, without, users.targets.len());
-        let table = lists.table(&users.ids, &products)?;
+        let table = lists.table(&users.ids, &products, &Names::none())?;
         context.put("table", table)
     }
 }
@@ -143,8 +155,9 @@ struct Row {
     product: u32,
 }
 
-/// The products of one user's sorted rows with their scores, by product.
-fn scores(rows: &[Row], decay: f64) -> Vec<Scored> {
+/// The products of one user's sorted rows, by product, with their scores, in how many orders and when last they were
+/// bought.
+fn scores(rows: &[Row], decay: f64) -> Vec<(Scored, u32, i64)> {
     let mut orders: Vec<&[Row]> = rows.chunk_by(|a, b| a.order == b.order).collect();
     orders.sort_unstable_by_key(|rows| std::cmp::Reverse(rows.first().map(|row| (row.time, row.order))));
     let mut contained: Vec<(u32, usize)> = Vec::with_capacity(rows.len());
@@ -159,31 +172,22 @@ fn scores(rows: &[Row], decay: f64) -> Vec<Scored> {
     let weight = |age: usize| weights.get(age).copied().unwrap_or_default();
     contained
         .chunk_by(|a, b| a.0 == b.0)
-        .filter_map(|ages| Some((ages.first()?.0, ages.iter().map(|(_, age)| weight(*age)).sum())))
+        .filter_map(|ages| {
+            let (product, latest) = *ages.first()?;
+            let last = orders.get(latest)?.first()?.time;
+            Some(((product, ages.iter().map(|(_, age)| weight(*age)).sum()), u32::try_from(ages.len()).ok()?, last))
+        })
         .collect()
 }
 
 /// The products by their number of buyers, most first, with scores from -1 to below 0.
-fn fill(rows: &[Row], products: usize) -> Vec<Scored> {
-    let mut bought: Vec<(u32, u32)> = rows.iter().map(|row| (row.user, row.product)).collect();
+pub(crate) fn fill(bought: impl Iterator<Item = (u32, u32)>, products: usize) -> Vec<Scored> {
+    let mut bought: Vec<(u32, u32)> = bought.collect();
     bought.sort_unstable();
     bought.dedup();
     let users = bought.chunk_by(|a, b| a.0 == b.0).count() as f64;
     let ranking = ranking(bought.iter().map(|(_, product)| *product), products);
     ranking.into_iter().map(|(product, buyers)| (product, buyers / (users + 1.0) - 1.0)).collect()
-}
-
-/// The time in each row, on a scale of its own.
-fn times(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>, StageError> {
-    let column = column(frame, name)?;
-    let dtype = column.dtype();
-    if !matches!(dtype, DataType::Datetime(..) | DataType::Date) && !dtype.is_integer() {
-        return Err(StageError::data(format!("column `{name}` is {dtype}, a timestamp, date or integer is needed"))
-            .with_help("cast it with `clean.cast`, or name another column"));
-    }
-    let reading = |error| polars_error(&format!("reading column `{name}`"), &error);
-    let column = column.strict_cast(&DataType::Int64).map_err(reading)?;
-    Ok(column.i64().map_err(reading)?.iter().collect())
 }
 
 #[cfg(test)]
@@ -196,7 +200,7 @@ mod tests {
     use stagewright_frame::testkit::table;
 
     use super::Frequency;
-    use crate::testing::{lists, rows, shuffled};
+    use crate::testing::{lists, reasons, rows, shuffled};
 
     /// User 1 orders 30 (latest: 5, 6), then 10 (5, 7, 7), then 20 (7, 8); user 2 has one order.
     fn purchases() -> DataFrame {
@@ -222,6 +226,8 @@ mod tests {
         let expected: Vec<_> = expected.iter().map(|(u, p, r, s)| (u.to_string(), p.to_string(), *r, *s)).collect();
         assert_eq!(rows(&done), expected);
         assert!(done.warnings.is_empty());
+        // Nobody knows the unit of integer times.
+        assert_eq!(reasons(&done)[..2], ["bought 2 times", "bought once"]);
     }
 
     #[test]
@@ -275,7 +281,17 @@ mod tests {
             let days = purchases.column("created_at").unwrap().cast(&DataType::Int32).unwrap();
             let time: Column = days.cast(&DataType::Date).unwrap().cast(&dtype).unwrap();
             purchases.with_column(time).unwrap();
-            assert_eq!(lists(&run(purchases, json!({ "fill": "none" }))), "1: 5 7 6 8 | 2: 8 9");
+            let done = run(purchases, json!({ "n": 3 }));
+            assert_eq!(lists(&done), "1: 5 7 6 | 2: 8 9 5");
+            let expected = [
+                "bought 2 times, last today",
+                "bought 2 times, last 100 days ago",
+                "bought once, today",
+                "bought once, 150 days ago",
+                "bought once, 150 days ago",
+                "popular",
+            ];
+            assert_eq!(reasons(&done), expected);
         }
         let mut text = purchases();
         let time = text.column("created_at").unwrap().cast(&DataType::String).unwrap();

@@ -35,6 +35,12 @@ pub(crate) fn lists(done: &Done) -> String {
     out
 }
 
+/// The reasons, row by row.
+pub(crate) fn reasons(done: &Done) -> Vec<String> {
+    let table = frame(&done.table("table"));
+    table.column("reason").unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect()
+}
+
 /// The same rows in another order, which depends on `stride`.
 pub(crate) fn shuffled(frame: &DataFrame, stride: usize) -> DataFrame {
     let mut left: Vec<DataFrame> = (0..frame.height()).map(|row| frame.slice(row as i64, 1)).collect();
