@@ -129,7 +129,18 @@ fn descriptors_are_sound() {
     let names: Vec<_> = stage_types().iter().map(|stage_type| stage_type.name().to_owned()).collect();
     assert_eq!(
         names,
-        ["recommend.cosine", "recommend.popular", "recommend.frequency", "recommend.basket", "recommend.item_knn",]
+        [
+            "recommend.cosine",
+            "recommend.popular",
+            "recommend.frequency",
+            "recommend.basket",
+            "recommend.item_knn",
+            "recommend.als",
+            "recommend.ease",
+            "recommend.hybrid",
+            "recommend.filter",
+            "recommend.diversify",
+        ]
     );
     for stage_type in stage_types() {
         let descriptor = stage_type.descriptor();
