@@ -5,6 +5,7 @@
 mod association;
 mod bins;
 mod category;
+mod clv;
 mod correlation;
 mod crosstab;
 mod describe;
@@ -25,6 +26,7 @@ mod time;
 mod top;
 mod user;
 
+pub use clv::Clv;
 pub use correlation::{Correlation, CorrelationMethod};
 pub use crosstab::{Crosstab, Show};
 pub use describe::Describe;
@@ -49,6 +51,7 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<Scale>(code),
         StageType::of::<Split>(code),
         StageType::of::<History>(code),
+        StageType::of::<Clv>(code),
         StageType::of::<Describe>(code),
         StageType::of::<Correlation>(code),
         StageType::of::<Histogram>(code),

@@ -17,23 +17,26 @@ use crate::time::{ascending_bits, instants, is_moment, parse_moment};
 /// test_size)`-th latest of the n rows with a time, so that rows of equal time stay together and the test part may be
 /// larger. `last_order` takes for the test every user's last order (the one with the latest time; of several, the one
 /// with the largest order id; an order without a time counts as the earliest), unless the user has fewer than
-/// `min_orders` orders. Rows without a time under `time`, and rows without a user or an order under `last_order`, go to
-/// training with a warning. To judge recommendations of future purchases, use `time` or `last_order`: a random split
+/// `min_orders` orders. `user` draws `ceil(n × test_size)` of the n users, as scikit-learn's `GroupShuffleSplit`, and
+/// takes all their rows for the test, to judge how a model does on people whom it has not seen. Rows without a time
+/// under `time`, and rows without a user (or an order) under `last_order` and `user`, go to training with a warning. To
+/// judge recommendations of future purchases, use `time` or `last_order`: a random split
 /// lets the future into the training.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
-    /// How the test rows are chosen: `random`, `last_order` or `time`.
+    /// How the test rows are chosen: `random`, `last_order`, `time` or `user`.
     #[serde(default)]
     pub method: Method,
-    /// The share of rows to test with, between 0 and 1 exclusive; 0.2 with `random` unless given.
+    /// The share of rows (with `user`, of users) to test with, between 0 and 1 exclusive; 0.2 with `random` and `user`
+    /// unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub test_size: Option<f64>,
     /// With `time`, where the test begins: `2024-01-31` or `2024-01-31T18:00:00`, or a number where the time is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutoff: Option<Cutoff>,
-    /// With `last_order`, the column that says who bought.
+    /// With `last_order` and `user`, the column that says who bought.
     #[serde(default = "names::user_id")]
     pub user: String,
     /// With `last_order`, the column that says which order the row belongs to.
@@ -60,6 +63,8 @@ pub enum Method {
     LastOrder,
     /// Everything from some moment on.
     Time,
+    /// All rows of users drawn at random.
+    User,
 }
 
 /// Where the test begins.
@@ -84,7 +89,7 @@ impl Stage for Split {
 
     fn ports() -> Vec<Port> {
         vec![
-            Port::input("table", Kind::Table, "Any table; `last_order` and `time` need their columns."),
+            Port::input("table", Kind::Table, "Any table; `last_order`, `time` and `user` need their columns."),
             Port::output("train", Kind::Table, "The rows to learn from, in the order of the input."),
             Port::output("test", Kind::Table, "The rows to test with, in the order of the input."),
         ]
@@ -102,8 +107,10 @@ impl Stage for Split {
             Err(ParamError::new(param, message).with_help(format!("leave it out, or use {fit}")))
         };
         match self.method {
-            Method::Random | Method::LastOrder if self.cutoff.is_some() => only("cutoff", "`method: time`"),
-            Method::LastOrder if self.test_size.is_some() => only("test_size", "`method: random` or `method: time`"),
+            Method::Random | Method::LastOrder | Method::User if self.cutoff.is_some() => {
+                only("cutoff", "`method: time`")
+            }
+            Method::LastOrder if self.test_size.is_some() => only("test_size", "another `method`"),
             Method::Time if self.cutoff.is_some() == self.test_size.is_some() => {
                 Err(ParamError::new("cutoff", "`method: time` needs either `cutoff` or `test_size`").with_help(
                     "`cutoff: \"2024-01-31\"` names the moment, `test_size: 0.2` the share of the latest rows",
@@ -120,6 +127,7 @@ impl Stage for Split {
             Method::Random => self.random(context, frame.height()),
             Method::LastOrder => self.last_order(context, &frame)?,
             Method::Time => self.time(context, &frame)?,
+            Method::User => self.users(context, &frame)?,
         };
         for (port, wanted) in [("train", false), ("test", true)] {
             let mask = BooleanChunked::from_iter_values(port.into(), test.iter().map(|&test| test == wanted));
@@ -141,6 +149,21 @@ impl Split {
             test[row] = true;
         }
         test
+    }
+
+    fn users(&self, context: &StageContext, frame: &DataFrame) -> Result<Vec<bool>, StageError> {
+        let users = Keys::of(frame, &self.user)?;
+        users.warn_nulls(context, "put into training");
+        let mut drawn = vec![false; users.len()];
+        let wanted = share(users.len(), self.test_size.unwrap_or(0.2));
+        for user in index::sample(&mut context.rng("split"), users.len(), wanted) {
+            drawn[user] = true;
+        }
+        let mut test = vec![false; frame.height()];
+        for (row, user) in users.rows() {
+            test[row] = drawn[user];
+        }
+        Ok(test)
     }
 
     fn last_order(&self, context: &StageContext, frame: &DataFrame) -> Result<Vec<bool>, StageError> {

@@ -7,7 +7,8 @@ use common::purchases;
 use polars::prelude::*;
 use serde_json::json;
 use stagewright_features::{
-    Correlation, Crosstab, Describe, Histogram, History, Product, Rfm, Scale, Select, Split, Top, User, stage_types,
+    Clv, Correlation, Crosstab, Describe, Histogram, History, Product, Rfm, Scale, Select, Split, Top, User,
+    stage_types,
 };
 use stagewright_frame::testkit::conformance;
 
@@ -42,12 +43,19 @@ fn split() {
         json!({}),
         json!({ "method": "last_order" }),
         json!({ "method": "last_order", "user": "gender", "time": "number" }),
+        json!({ "method": "user" }),
         json!({ "method": "time", "cutoff": "2024-01-12" }),
         json!({ "method": "time", "test_size": 0.2 }),
         json!({ "method": "time", "time": "sale_price", "cutoff": 10 }),
     ] {
         conformance::<Split>(&params, &[("table", with_number.clone())]);
     }
+}
+
+#[test]
+fn clv() {
+    conformance::<Clv>(&json!({}), &[("table", purchases())]);
+    conformance::<Clv>(&json!({ "now": "2024-02-01", "horizon": 3650 }), &[("table", purchases())]);
 }
 
 #[test]

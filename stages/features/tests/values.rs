@@ -305,6 +305,40 @@ fn the_last_order_of_each_user_is_tested() {
 }
 
 #[test]
+fn the_last_order_may_go_by_its_number() {
+    // As in a table with an order number instead of a time: df.order_number == df.groupby("user_id").order_number.max()
+    let numbers = [1i64, 1, 2, 1, 1, 1, 2, 2, 3, 1, 1, 2, 1, 1, 1, 2, 2, 1, 2, 2, 1, 1, 2, 3];
+    for dtype in [DataType::Int64, DataType::Int32, DataType::UInt16, DataType::Float64] {
+        let column = Column::new("order_number".into(), numbers).cast(&dtype).unwrap();
+        let params = json!({ "method": "last_order", "time": "order_number", "min_orders": 1 });
+        let rows = test_rows(params, &with(purchases(), column), 1);
+        assert_eq!(rows, [2, 3, 4, 8, 11, 12, 13, 15, 16, 18, 19, 23], "{dtype}");
+    }
+}
+
+#[test]
+fn users_are_drawn_with_all_their_rows() {
+    // len(next(GroupShuffleSplit(1, test_size=share).split(df, groups=df.user_id))[1].unique users), of eight users
+    let users = ints(&purchases(), "user_id");
+    for (share, expected) in [(0.2, 2), (0.5, 4), (0.51, 5)] {
+        let params = json!({ "method": "user", "test_size": share });
+        let rows = test_rows(params.clone(), &purchases(), 1);
+        let mut drawn: Vec<i64> = rows.iter().map(|row| users[*row as usize]).collect();
+        drawn.dedup();
+        assert_eq!(drawn.len(), expected);
+        let all = users.iter().filter(|user| drawn.contains(user)).count();
+        assert_eq!(rows.len(), all, "a user is on both sides");
+        assert_eq!(test_rows(params, &purchases(), 1), rows);
+    }
+    let draws: std::collections::BTreeSet<_> =
+        (0..20).map(|seed| test_rows(json!({ "method": "user" }), &purchases(), seed)).collect();
+    assert!(draws.len() > 5, "{}", draws.len());
+    let gap: Vec<Option<i64>> = users.iter().map(|user| (*user != 3).then_some(*user)).collect();
+    let done = run::<Split>(json!({ "method": "user" }), &with(purchases(), Column::new("user_id".into(), gap)));
+    assert_eq!(done.warnings, ["4 rows have no `user_id`: put into training"]);
+}
+
+#[test]
 fn a_split_in_time_keeps_equal_times_together() {
     let by_date = test_rows(json!({ "method": "time", "cutoff": "2024-01-12" }), &purchases(), 1);
     assert_eq!(by_date, [6, 7, 8, 14, 15, 16, 20, 21, 22, 23]);
@@ -325,6 +359,7 @@ fn split_params_must_fit() {
     for (params, expected) in [
         (json!({ "test_size": 1.0 }), "test_size: the share of rows must lie between 0 and 1, exclusive"),
         (json!({ "cutoff": 3 }), "cutoff: `cutoff` has no meaning for the chosen `method`"),
+        (json!({ "method": "user", "cutoff": 3 }), "cutoff: `cutoff` has no meaning for the chosen `method`"),
         (
             json!({ "method": "last_order", "test_size": 0.2 }),
             "test_size: `test_size` has no meaning for the chosen `method`",
