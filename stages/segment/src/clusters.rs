@@ -32,6 +32,8 @@ pub(crate) fn count(labels: &[u32]) -> usize {
 pub(crate) struct Clusters {
     /// The cluster of each row; `None` for noise.
     pub(crate) labels: Vec<Option<i64>>,
+    /// Which label each cluster had before.
+    pub(crate) order: Vec<usize>,
     sizes: Vec<usize>,
 }
 
@@ -53,6 +55,7 @@ impl Clusters {
         Self {
             labels: labels.iter().map(|label| number.get(*label as usize).copied()).collect(),
             sizes: order.iter().map(|&label| sizes[label]).collect(),
+            order,
         }
     }
 

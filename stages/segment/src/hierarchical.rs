@@ -123,13 +123,7 @@ impl Stage for Hierarchical {
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
         let data = self.features().read(context)?;
-        let rows = data.matrix.rows();
-        if rows > MOST_ROWS {
-            return Err(StageError::data(format!(
-                "there are {rows} rows, hierarchical clustering takes at most {MOST_ROWS}"
-            ))
-            .with_help("use `segment.kmeans`, or cluster a sample of the rows"));
-        }
+        check_rows(data.matrix.rows())?;
         let merges = linkage(&data.matrix, self.linkage, &|| context.check_cancelled())?;
         let ks = self.search().ks();
         let labelings = ks.iter().map(|&k| cut(&merges, k)).collect();
@@ -163,6 +157,17 @@ impl Hierarchical {
     fn search(&self) -> Search {
         Search { k: self.k, k_min: self.k_min, k_max: self.k_max }
     }
+}
+
+/// Refuses more rows than there is memory for.
+pub(crate) fn check_rows(rows: usize) -> Result<(), StageError> {
+    if rows > MOST_ROWS {
+        return Err(StageError::data(format!(
+            "there are {rows} rows, hierarchical clustering takes at most {MOST_ROWS}"
+        ))
+        .with_help("use `segment.kmeans`, or cluster a sample of the rows"));
+    }
+    Ok(())
 }
 
 fn tabled(merges: &[Merge]) -> Result<Table, StageError> {

@@ -64,10 +64,37 @@ pub(crate) fn fit<E>(
     Ok(Fit { labels: rows.labels, wcss: wcss.into_iter().sum(), iterations })
 }
 
+/// The label of the nearest of these centers for each row, the first of several, and the WCSS.
+pub(crate) fn assign(data: &Matrix, centers: &[f64]) -> (Vec<u32>, f64) {
+    let lanes = Lanes::of(centers.chunks_exact(data.width), data.width);
+    let k = centers.len() / data.width;
+    let mut labels = vec![0; data.rows()];
+    let wcss = (data.values.par_chunks(CHUNK * data.width), labels.par_chunks_mut(CHUNK))
+        .into_par_iter()
+        .map(|(values, labels)| {
+            let mut squared = lanes.buffer();
+            let mut wcss = 0.0;
+            for (row, label) in values.chunks_exact(data.width).zip(labels) {
+                lanes.squared_distances(row, &mut squared);
+                let (nearest, least, _) = two_nearest(&squared[..k], 0);
+                *label = nearest as u32;
+                wcss += least;
+            }
+            wcss
+        })
+        .collect::<Vec<f64>>();
+    (labels, wcss.into_iter().sum())
+}
+
 /// Greedy k-means++ (Arthur & Vassilvitskii 2007, with the candidates of scikit-learn): each further center is the best
 /// of `2 + ln k` rows drawn in proportion to their squared distance from the nearest center so far. Ends early when
 /// every row lies on a center.
-fn seed<E>(data: &Matrix, k: usize, rng: &mut impl Rng, check: &impl Fn() -> Result<(), E>) -> Result<Vec<f64>, E> {
+pub(crate) fn seed<E>(
+    data: &Matrix,
+    k: usize,
+    rng: &mut impl Rng,
+    check: &impl Fn() -> Result<(), E>,
+) -> Result<Vec<f64>, E> {
     let candidates = 2 + (k as f64).ln() as usize;
     let mut centers = data.row(rng.random_range(0..data.rows())).to_vec();
     let mut nearest = vec![f64::INFINITY; data.rows()];

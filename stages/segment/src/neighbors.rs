@@ -66,25 +66,23 @@ impl Tree {
         found.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// The rows at most `radius` from `row`, itself included, in ascending order.
-    pub(crate) fn within(&self, data: &Matrix, row: usize, radius: f64) -> Vec<u32> {
+    /// Calls `found` with each row at most `radius` from `row`, itself included.
+    pub(crate) fn within(&self, data: &Matrix, row: usize, radius: f64, mut found: impl FnMut(u32)) {
         let point = data.row(row);
         let limit = radius * radius;
-        let mut found = Vec::new();
         let mut open = vec![0];
         while let Some(at) = open.pop() {
             if self.boxes[at].squared_distance(point) > limit {
                 continue;
             }
             match self.boxes[at].second {
-                Some(second) => open.extend([at + 1, second]),
-                None => found.extend(
-                    self.inside(at).filter(|(_, values)| squared_distance(point, values) <= limit).map(|(row, _)| *row),
-                ),
+                Some(second) => open.extend([second, at + 1]),
+                None => self
+                    .inside(at)
+                    .filter(|(_, values)| squared_distance(point, values) <= limit)
+                    .for_each(|(row, _)| found(*row)),
             }
         }
-        found.sort_unstable();
-        found
     }
 
     fn inside(&self, at: usize) -> impl Iterator<Item = (&u32, &[f64])> {
@@ -153,7 +151,10 @@ mod tests {
                 let mut within: Vec<u32> =
                     all.iter().filter(|(squared, _)| *squared <= radius * radius).map(|(_, to)| *to).collect();
                 within.sort_unstable();
-                assert_eq!(tree.within(&data, row, radius), within);
+                let mut found = Vec::new();
+                tree.within(&data, row, radius, |row| found.push(row));
+                found.sort_unstable();
+                assert_eq!(found, within);
                 all.retain(|(_, to)| *to as usize != row);
                 all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 let nearest: Vec<u32> = all.iter().take(9).map(|(_, to)| *to).collect();
@@ -169,6 +170,8 @@ mod tests {
         assert_eq!(tree.nearest(&data, 2, 3), [0, 1, 3]);
         assert_eq!(tree.nearest(&data, 2, 200).len(), 99);
         assert_eq!(tree.nearest(&data, 2, 0), [0u32; 0]);
-        assert_eq!(tree.within(&data, 7, 0.0).len(), 100);
+        let mut count = 0;
+        tree.within(&data, 7, 0.0, |_| count += 1);
+        assert_eq!(count, 100);
     }
 }

@@ -30,7 +30,7 @@ pub struct Spectral {
     #[schemars(length(min = 1))]
     pub columns: Vec<String>,
     /// How many rows count as near a row, itself included; all of them where there are fewer.
-    #[serde(default = "ten")]
+    #[serde(default = "neighbors")]
     #[schemars(range(min = 2, max = 1000))]
     pub n_neighbors: usize,
     /// The number of clusters; without it, chosen by silhouette.
@@ -61,6 +61,13 @@ pub struct Spectral {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2))]
     pub sample_size: Option<usize>,
+}
+
+/// How many rows count as near a row unless a number is given.
+pub(crate) const NEIGHBORS: usize = 10;
+
+fn neighbors() -> usize {
+    NEIGHBORS
 }
 
 fn two() -> usize {

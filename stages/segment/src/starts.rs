@@ -26,6 +26,16 @@ pub(crate) struct Job<'a> {
 impl Starts {
     /// For each job the start with the least WCSS, the first of several.
     pub(crate) fn best(self, context: &StageContext, jobs: &[Job<'_>]) -> Result<Vec<Fit>, StageError> {
+        self.best_from(context, jobs, 0)
+    }
+
+    /// The same with the starts from number `first` on: others than those before.
+    pub(crate) fn best_from(
+        self,
+        context: &StageContext,
+        jobs: &[Job<'_>],
+        first: usize,
+    ) -> Result<Vec<Fit>, StageError> {
         let mut limits: Vec<Limits> = Vec::with_capacity(jobs.len());
         for (at, job) in jobs.iter().enumerate() {
             let movement = match limits.last() {
@@ -36,7 +46,7 @@ impl Starts {
         }
         // A single center is the mean from every start.
         let starts: Vec<(usize, usize)> = (0..jobs.len())
-            .flat_map(|at| (0..if jobs[at].k == 1 { 1 } else { self.n_init }).map(move |start| (at, start)))
+            .flat_map(|at| (0..if jobs[at].k == 1 { 1 } else { self.n_init }).map(move |start| (at, first + start)))
             .collect();
         let done = AtomicU64::new(0);
         let run = |&(at, start): &(usize, usize)| {

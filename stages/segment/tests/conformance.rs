@@ -7,7 +7,10 @@ use common::heaps;
 use polars::prelude::*;
 use serde_json::json;
 use stagewright_frame::testkit::conformance;
-use stagewright_segment::{Distribution, Hierarchical, Kmeans, Profile, Spectral, stage_types};
+use stagewright_segment::{
+    Compare, Dbscan, Distribution, GaussianMixture, Hierarchical, Kmeans, MinibatchKmeans, Profile, Spectral,
+    stage_types,
+};
 
 #[test]
 fn kmeans() {
@@ -35,6 +38,44 @@ fn spectral() {
     conformance::<Spectral>(&json!({ "columns": ["a", "b", "c"], "k_max": 4 }), &[("table", heaps.clone())]);
     let params = json!({ "columns": ["a"], "k": 5, "k_max": 1, "n_neighbors": 2, "standardize": false });
     conformance::<Spectral>(&params, &[("table", heaps)]);
+}
+
+#[test]
+fn dbscan() {
+    let heaps = heaps().head(Some(60));
+    conformance::<Dbscan>(&json!({ "columns": ["a", "b", "c"], "eps": 0.8 }), &[("table", heaps.clone())]);
+    let params = json!({ "columns": ["a"], "min_samples": 1, "standardize": false, "sample_size": 20 });
+    conformance::<Dbscan>(&params, &[("table", heaps)]);
+}
+
+#[test]
+fn gaussian_mixture() {
+    let heaps = heaps().head(Some(60));
+    conformance::<GaussianMixture>(&json!({ "columns": ["a", "b", "c"], "k_max": 4 }), &[("table", heaps.clone())]);
+    let params = json!({
+        "columns": ["a", "b"], "k": 3, "covariance_type": "diag", "standardize": false, "reg_covar": 0.0, "n_init": 2
+    });
+    conformance::<GaussianMixture>(&params, &[("table", heaps)]);
+}
+
+#[test]
+fn minibatch_kmeans() {
+    let heaps = heaps().head(Some(60));
+    let params = json!({ "columns": ["a", "b", "c"], "k": 3, "batch_size": 20 });
+    conformance::<MinibatchKmeans>(&params, &[("table", heaps.clone())]);
+    conformance::<MinibatchKmeans>(&json!({ "columns": ["a"], "k": 7, "standardize": false }), &[("table", heaps)]);
+}
+
+#[test]
+fn compare() {
+    let heaps = heaps().head(Some(60));
+    let params = json!({ "columns": ["a", "b", "c"], "k_max": 3, "n_init": 2 });
+    conformance::<Compare>(&params, &[("table", heaps.clone())]);
+    let params = json!({
+        "columns": ["a", "b"], "methods": ["gaussian_mixture", "average", "complete", "single"], "k_max": 3,
+        "metric": "davies_bouldin"
+    });
+    conformance::<Compare>(&params, &[("table", heaps)]);
 }
 
 #[test]

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use stagewright_contract::testkit::{Done, Trial};
 use stagewright_contract::{FigureKind, Goal, Stage, StageError, StageType, X};
 use stagewright_frame::testkit::{frame, table};
-use stagewright_segment::{Distribution, Hierarchical, Kmeans, Profile, Spectral};
+use stagewright_segment::{
+    Compare, Dbscan, Distribution, GaussianMixture, Hierarchical, Kmeans, MinibatchKmeans, Profile, Spectral,
+};
 
 fn run<S: Stage>(params: Value, input: &DataFrame) -> Done {
     Trial::new::<S>(params).input("table", table(input.clone())).run().unwrap()
@@ -373,4 +375,192 @@ fn values_are_counted_in_each_cluster() {
     let disclosed = stage.discloses();
     assert_eq!(disclosed[0].columns, Some(vec!["brand".to_owned(), "cluster".to_owned()]));
     assert_eq!(disclosed[0].to, "the report");
+}
+
+#[test]
+fn dense_rows_are_those_of_scikit_learn() {
+    // DBSCAN(eps, min_samples).fit(StandardScaler().fit_transform(x)): sizes, noise, cores, and silhouette_score of the
+    // rows that are not noise.
+    for (eps, sizes, noise, cores, silhouette) in [
+        (0.5, vec![180, 59, 59], 2.0, 288.0, 0.5236228912562758),
+        (0.35, vec![89, 88, 43, 28, 19, 5], 28.0, 217.0, 0.40498660604247455),
+    ] {
+        let done = run::<Dbscan>(json!({ "columns": ["a", "b", "c"], "eps": eps }), &heaps());
+        assert_eq!(ints(&done, "centers", "size"), sizes);
+        let metrics = done.metrics("metrics");
+        let metric = |name: &str| metrics.values[name].value.unwrap();
+        assert_eq!((metric("noise"), metric("cores"), metric("k")), (noise, cores, sizes.len() as f64));
+        assert_eq!(metric("noise_share"), noise / 300.0);
+        assert!((metric("silhouette") - silhouette).abs() < 1e-12, "{}", metric("silhouette"));
+        let clusters = frame(&done.table("table"));
+        assert_eq!(clusters.column("cluster").unwrap().null_count() as f64, noise);
+    }
+    let far = df!("x" => [0.0, 10.0, 20.0]).unwrap();
+    let done = run::<Dbscan>(json!({ "columns": ["x"], "standardize": false }), &far);
+    assert_eq!(done.warnings, ["all rows are noise: a larger `eps` or a smaller `min_samples` may find clusters"]);
+    assert_eq!(ints(&done, "centers", "size"), [] as [i64; 0]);
+    assert_eq!(refused::<Dbscan>(json!({ "columns": ["x"], "eps": 0.0 })), "eps: it must be above 0");
+}
+
+/// A row between two clusters belongs to the one whose first core comes first, as in scikit-learn; distances of exactly
+/// `eps` are near.
+#[test]
+fn a_row_between_dense_clusters_belongs_to_the_first() {
+    let input = df!("x" => [0i64, 1, 2, 3, 5, 7, 8, 9, 10]).unwrap();
+    let params = json!({ "columns": ["x"], "eps": 2.0, "min_samples": 4, "standardize": false });
+    let done = run::<Dbscan>(params, &input);
+    // DBSCAN(2, min_samples=4).fit_predict(x): cores are 1, 2, 3, 7, 8 and 9.
+    assert_eq!(ints(&done, "table", "cluster"), [0, 0, 0, 0, 0, 1, 1, 1, 1]);
+}
+
+#[test]
+fn mixtures_are_those_of_scikit_learn() {
+    // GaussianMixture(k, covariance_type=…, n_init=20, tol=1e-9).fit(StandardScaler().fit_transform(x)): score times
+    // rows, bic, aic, and the sizes of predict.
+    for (covariance, k, log_likelihood, bic, aic, sizes) in [
+        ("full", 1, -1117.5346441745533, 2286.403330621012, 2253.0692883491065, vec![300]),
+        ("full", 3, -778.7603163282101, 1722.9303244214502, 1615.5206326564203, vec![180, 60, 60]),
+        ("full", 4, -725.3023991452137, 1673.0523148020193, 1528.6047982904274, vec![90, 90, 60, 60]),
+        ("diag", 3, -799.563929755142, 1713.203509003408, 1639.127859510284, vec![180, 60, 60]),
+        ("diag", 4, -730.3121734207418, 1614.6264736572011, 1514.6243468414837, vec![90, 90, 60, 60]),
+    ] {
+        let params = json!({
+            "columns": ["a", "b", "c"], "k": k, "covariance_type": covariance, "n_init": 5, "tol": 1e-9, "max_iter": 2000
+        });
+        let done = run::<GaussianMixture>(params, &heaps());
+        close(&floats(&done, "criteria", "log_likelihood"), &[log_likelihood], 1e-8);
+        close(&floats(&done, "criteria", "bic"), &[bic], 1e-8);
+        close(&floats(&done, "criteria", "aic"), &[aic], 1e-8);
+        assert_eq!(ints(&done, "centers", "size"), sizes, "{covariance} {k}");
+        let metrics = done.metrics("metrics");
+        assert_eq!(metrics.values["bic"].value, floats(&done, "criteria", "bic")[0]);
+        assert_eq!(done.warnings, [""; 0]);
+    }
+}
+
+#[test]
+fn mixtures_are_chosen_by_bic_and_say_how_sure_they_are() {
+    let params = json!({ "columns": ["a", "b", "c"], "covariance_type": "diag", "k_max": 4, "n_init": 3 });
+    let done = run::<GaussianMixture>(params, &heaps());
+    assert_eq!(ints(&done, "criteria", "k"), [1, 2, 3, 4]);
+    assert_eq!(done.metrics("metrics").values["k"].value, Some(4.0));
+    assert_eq!(done.figure("criteria_figure").series.len(), 2);
+    assert_eq!(names(&done, "table"), ["name", "a", "b", "c", "probability", "cluster"]);
+    assert_eq!(names(&done, "responsibilities"), ["cluster_0", "cluster_1", "cluster_2", "cluster_3"]);
+    let clusters = ints(&done, "table", "cluster");
+    let probability = floats(&done, "table", "probability");
+    let shares = [0, 1, 2, 3].map(|cluster| floats(&done, "responsibilities", &format!("cluster_{cluster}")));
+    for row in 0..300 {
+        let of_row = shares.each_ref().map(|shares| shares[row].unwrap());
+        assert!((of_row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let own = of_row[clusters[row] as usize];
+        assert_eq!(Some(own), probability[row]);
+        assert!(of_row.iter().all(|share| *share <= own));
+    }
+    let weights = floats(&done, "centers", "weight");
+    assert!((weights.iter().map(|weight| weight.unwrap()).sum::<f64>() - 1.0).abs() < 1e-12);
+
+    let short = json!({ "columns": ["a", "b", "c"], "k": 3, "max_iter": 1 });
+    assert_eq!(
+        run::<GaussianMixture>(short, &heaps()).warnings,
+        ["the mixture did not settle in 1 iterations (`max_iter`)"]
+    );
+    let twins = df!("x" => [1.0, 2.0, 3.0, 4.0], "y" => [1.0, 2.0, 3.0, 4.0]).unwrap();
+    let flat = error::<GaussianMixture>(json!({ "columns": ["x", "y"], "k": 1, "reg_covar": 0.0 }), &twins);
+    assert_eq!(flat.message, "a component has shrunk to where its rows do not differ in some direction");
+    assert_eq!(
+        refused::<GaussianMixture>(json!({ "columns": ["weight"] })),
+        "columns/0: `weight` is another column of the output `centers`"
+    );
+    assert_eq!(
+        refused::<GaussianMixture>(json!({ "columns": ["a"], "into": "probability" })),
+        "probability_into: it is the column of the cluster"
+    );
+}
+
+#[test]
+fn small_batches_come_near_k_means() {
+    let params = json!({ "columns": ["a", "b", "c"], "k": 3, "batch_size": 50 });
+    let done = run::<MinibatchKmeans>(params, &heaps());
+    let metrics = done.metrics("metrics");
+    let metric = |name: &str| metrics.values[name].value.unwrap();
+    // KMeans(3, n_init=200).fit(z).inertia_
+    let best = 245.4883592612257;
+    assert!((best..best * 1.05).contains(&metric("wcss")), "{}", metric("wcss"));
+    assert!(metric("silhouette") > 0.45, "{}", metric("silhouette"));
+    assert!((12.0..=600.0).contains(&metric("batches")), "{}", metric("batches"));
+    assert_eq!(ints(&done, "centers", "size").iter().sum::<i64>(), 300);
+    let few = df!("x" => [1i64, 1, 2]).unwrap();
+    let done = run::<MinibatchKmeans>(json!({ "columns": ["x"], "k": 3 }), &few);
+    assert_eq!(done.warnings, ["only 2 of 3 clusters have rows: `k` is large for these rows"]);
+}
+
+#[test]
+fn clusterings_are_compared_by_the_scores_of_scikit_learn() {
+    let params = |metric: &str| {
+        json!({
+            "columns": ["a", "b", "c"], "methods": ["kmeans", "ward"], "k_max": 5, "n_init": 30, "metric": metric
+        })
+    };
+    let done = run::<Compare>(params("silhouette"), &heaps());
+    let scores = frame(&done.table("scores"));
+    let methods: Vec<_> = scores.column("method").unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect();
+    assert_eq!(methods, ["kmeans", "kmeans", "kmeans", "kmeans", "ward", "ward", "ward", "ward"]);
+    assert_eq!(ints(&done, "scores", "k"), [2, 3, 4, 5, 2, 3, 4, 5]);
+    // silhouette_score, davies_bouldin_score and calinski_harabasz_score
+    let silhouette = [
+        0.5156985325141146,
+        0.5160313340620546,
+        0.44847113960229135,
+        0.4655589931444664,
+        0.5156985325141146,
+        0.5185171702805078,
+        0.4457153851011597,
+        0.46027542852570225,
+    ];
+    let davies_bouldin = [
+        0.6454633761456167,
+        0.6600163488061186,
+        0.8988780466126158,
+        0.7420943508649811,
+        0.6454633761456167,
+        0.6533502882308102,
+        0.9042019698767912,
+        0.7304979033214672,
+    ];
+    let calinski_harabasz = [
+        269.9112452901072,
+        395.9250000375058,
+        415.77223430318037,
+        419.3318715054468,
+        269.9112452901072,
+        392.74343746029444,
+        409.68665367754215,
+        407.8601785416917,
+    ];
+    close(&floats(&done, "scores", "silhouette"), &silhouette, 1e-12);
+    close(&floats(&done, "scores", "davies_bouldin"), &davies_bouldin, 1e-12);
+    close(&floats(&done, "scores", "calinski_harabasz"), &calinski_harabasz, 1e-12);
+
+    for (metric, chosen) in [("silhouette", 5), ("davies_bouldin", 0), ("calinski_harabasz", 3)] {
+        let done = run::<Compare>(params(metric), &heaps());
+        let scores = frame(&done.table("scores"));
+        let flags: Vec<bool> = scores.column("chosen").unwrap().bool().unwrap().iter().flatten().collect();
+        assert_eq!(flags.iter().position(|flag| *flag), Some(chosen), "{metric}");
+        assert_eq!(flags.iter().filter(|flag| **flag).count(), 1);
+        let k = ints(&done, "scores", "k")[chosen];
+        assert_eq!(ints(&done, "centers", "size").len() as i64, k);
+        assert_eq!(done.metrics("metrics").values["k"].value, Some(k as f64));
+        assert_eq!(done.figure("figure").series.iter().map(|line| line.points.len()).collect::<Vec<_>>(), [4, 4]);
+    }
+
+    let equal = df!("x" => [2.0, 2.0, 2.0]).unwrap();
+    let done = run::<Compare>(json!({ "columns": ["x"], "methods": ["ward", "kmeans"], "k_max": 3 }), &equal);
+    assert_eq!(done.warnings, ["there are too few distinct rows to choose a clustering: all are one cluster"]);
+    assert_eq!(ints(&done, "table", "cluster"), [0; 3]);
+    assert_eq!(
+        refused::<Compare>(json!({ "columns": ["x"], "methods": ["ward", "ward"] })),
+        "methods/1: `ward` is named twice"
+    );
+    assert_eq!(refused::<Compare>(json!({ "columns": ["x"], "methods": [] })), "methods: no method is named");
 }
