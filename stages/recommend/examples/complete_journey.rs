@@ -9,6 +9,12 @@
 //! 28 days end: parameters were chosen with 1 and more, and only then looked at with 0. Prints NDCG@10 (binary gains,
 //! the mean over the households with test purchases) and its paired bootstrap interval (10,000 resamples of
 //! households, 95 %) against the plain personal frequency.
+//!
+//! Measured: with `BACK` 1, frequency .3874, with decay .95 .4114, basket .4303 (+11.1 %, [+.0383, +.0477]), popular
+//! .1709; with 0, frequency .3895, basket .4234 (+8.7 %, [+.0289, +.0390]), basket without learning .4169 (+7.0 %,
+//! [+.0219, +.0329]). The plain frequency ranks equal counts by product; by the latest purchase it would reach .3965
+//! with 0. The features of the basket, its half-lives and priors were chosen with 1, 2 and 3; what was tried with these
+//! and did not help: neighbours, new products beside those bought before, categories, cubes, weights per household.
 
 #![allow(clippy::unwrap_used, reason = "a program for people who read the code")]
 

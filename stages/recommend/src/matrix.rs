@@ -71,7 +71,7 @@ impl Counts {
         Self { counts: vec![0; products], touched: Vec::new() }
     }
 
-    /// In how many of the user's of `product` each other product is, by product, and forgets them.
+    /// How many of the users of `product` have each other product, in no particular order.
     pub(crate) fn together(&mut self, bought: &Bought, product: u32) -> Vec<(u32, u32)> {
         for user in bought.by_product.row(product) {
             for other in bought.by_user.row(*user) {
@@ -83,7 +83,6 @@ impl Counts {
                 }
             }
         }
-        self.touched.sort_unstable();
         let mut out = Vec::with_capacity(self.touched.len());
         for other in self.touched.drain(..) {
             if let Some(count) = self.counts.get_mut(other as usize) {
@@ -108,8 +107,13 @@ mod tests {
         assert_eq!((bought.by_user.row(0), bought.by_user.row(2)), (&[0, 1, 2][..], &[][..]));
         assert_eq!(bought.by_product.row(1), [0, 3]);
         let mut counts = Counts::new(4);
-        assert_eq!(counts.together(&bought, 2), [(0, 2), (1, 1)]);
-        assert_eq!(counts.together(&bought, 1), [(0, 1), (2, 1)]);
-        assert_eq!(counts.together(&bought, 3), []);
+        let mut together = |product| {
+            let mut counts = counts.together(&bought, product);
+            counts.sort_unstable();
+            counts
+        };
+        assert_eq!(together(2), [(0, 2), (1, 1)]);
+        assert_eq!(together(1), [(0, 1), (2, 1)]);
+        assert_eq!(together(3), []);
     }
 }
