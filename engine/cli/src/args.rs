@@ -70,6 +70,7 @@ impl Command {
                 StoreCommand::Usage(args) => args.json,
                 StoreCommand::Gc(args) => args.json,
                 StoreCommand::Verify(args) => args.json,
+                StoreCommand::Erase(args) => args.json,
             },
             Self::Graph(_) | Self::Schema | Self::Get(_) | Self::Init(_) | Self::Completions(_) => false,
         }
@@ -277,6 +278,8 @@ pub(crate) enum StoreCommand {
     Gc(StoreGcArgs),
     /// Check every artifact against its digest
     Verify(StoreVerifyArgs),
+    /// List and remove every artifact that holds a person
+    Erase(StoreEraseArgs),
 }
 
 #[derive(Debug, Args)]
@@ -311,6 +314,27 @@ pub(crate) struct StoreVerifyArgs {
     #[arg(long)]
     pub(crate) repair: bool,
     /// Print JSON, for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreEraseArgs {
+    #[command(flatten)]
+    pub(crate) workflow: StoreOf,
+    /// The identifier of the person, as it stands in the tables
+    #[arg(long, value_name = "ID")]
+    pub(crate) subject: String,
+    /// Look for it in columns of this name only [default: in every column of text or integers]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) column: Vec<String>,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Print JSON, for machines; needs `--yes` or `--dry-run`
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -4,6 +4,7 @@
 mod columns;
 mod convert;
 mod export;
+mod find;
 mod ids;
 mod sql;
 #[cfg(feature = "testkit")]
@@ -12,6 +13,7 @@ pub mod testkit;
 pub use columns::{column, nearest, numbers, require};
 pub use convert::{to_frame, to_table};
 pub use export::{Format, head, write};
+pub use find::columns_with;
 pub use ids::Ids;
 pub use sql::{expression, roots};
 

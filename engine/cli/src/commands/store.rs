@@ -1,3 +1,5 @@
+mod erase;
+
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -15,6 +17,7 @@ pub(crate) fn run(args: &StoreArgs, global: &Global) -> Result<ExitCode, Failure
         StoreCommand::Usage(args) => usage(args, global),
         StoreCommand::Gc(args) => gc(args, global),
         StoreCommand::Verify(args) => verify(args, global),
+        StoreCommand::Erase(args) => erase::run(args, global),
     }
 }
 
