@@ -30,6 +30,7 @@ use crate::logistic::Logistic;
 use crate::matrix::Matrix;
 use crate::predictor::Predictor;
 use crate::random_forest::RandomForest;
+use crate::svm::Svm;
 
 /// The parameters of an estimator, which fits a [`Predictor`] to data.
 pub trait Estimator: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -144,6 +145,8 @@ pub enum AnyEstimator {
     DecisionTree(DecisionTree),
     /// As `model.random_forest`.
     RandomForest(RandomForest),
+    /// As `model.svm`.
+    Svm(Svm),
 }
 
 /// The same expression for the estimator of each type.
@@ -155,6 +158,7 @@ macro_rules! each {
             AnyEstimator::GradientBoosting($estimator) => $body,
             AnyEstimator::DecisionTree($estimator) => $body,
             AnyEstimator::RandomForest($estimator) => $body,
+            AnyEstimator::Svm($estimator) => $body,
         }
     };
 }

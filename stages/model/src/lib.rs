@@ -17,6 +17,7 @@ mod forest;
 mod gradient_boosting;
 mod importance;
 mod impurity;
+mod kernel;
 mod learn;
 mod least_squares;
 mod linear;
@@ -28,6 +29,8 @@ mod predict;
 mod predictor;
 mod random_forest;
 mod scores;
+mod smo;
+mod svm;
 mod tables;
 mod target;
 #[cfg(test)]
@@ -44,6 +47,7 @@ pub use features::{Categories, Encoding, Feature, Features};
 pub use gradient_boosting::{GradientBoosting, Loss};
 pub use importance::{Importance, ImportanceMethod};
 pub use impurity::Criterion;
+pub use kernel::{Kernel, SupportVectors};
 pub use learn::{Columns, Learn};
 pub use linear::Linear;
 pub use linear_predictor::{LinearPredictor, Link};
@@ -54,6 +58,7 @@ pub use predictor::Predictor;
 pub use random_forest::RandomForest;
 pub use scores::Score;
 use stagewright_contract::StageType;
+pub use svm::{KernelName, Svm};
 pub use target::{Classes, Label};
 pub use threshold::{Choose, Threshold};
 pub use tree::Tree;
@@ -68,6 +73,7 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<Learn<GradientBoosting>>(code),
         StageType::of::<Learn<DecisionTree>>(code),
         StageType::of::<Learn<RandomForest>>(code),
+        StageType::of::<Learn<Svm>>(code),
         StageType::of::<Predict>(code),
         StageType::of::<CrossValidate>(code),
         StageType::of::<Importance>(code),

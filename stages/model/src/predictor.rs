@@ -7,6 +7,7 @@ use stagewright_contract::{Model, ModelFeature, StageError, Task};
 use crate::boosting::Boosting;
 use crate::calibration::Calibration;
 use crate::features::{Encoding, Feature, Features};
+use crate::kernel::SupportVectors;
 use crate::linear_predictor::LinearPredictor;
 use crate::matrix::Matrix;
 use crate::target::Classes;
@@ -26,6 +27,9 @@ pub enum Predictor {
     /// The mean of trees.
     #[serde(rename = "trees/1")]
     Trees(Trees),
+    /// A weighted sum of how alike a row is to others.
+    #[serde(rename = "support_vectors/1")]
+    SupportVectors(SupportVectors),
     /// The first column as it is: a probability that comes from elsewhere.
     #[serde(rename = "given/1")]
     Given,
@@ -39,6 +43,7 @@ impl Predictor {
             Self::Linear(linear) => linear.predict(matrix),
             Self::Boosting(boosting) => boosting.predict(matrix),
             Self::Trees(trees) => trees.predict(matrix),
+            Self::SupportVectors(vectors) => vectors.predict(matrix),
             Self::Given => matrix.columns().first().cloned().unwrap_or_default(),
         }
     }
@@ -47,7 +52,7 @@ impl Predictor {
     pub fn takes_missing(&self) -> bool {
         match self {
             Self::Boosting(_) | Self::Trees(_) => true,
-            Self::Linear(_) | Self::Given => false,
+            Self::Linear(_) | Self::SupportVectors(_) | Self::Given => false,
         }
     }
 
@@ -57,6 +62,7 @@ impl Predictor {
             Self::Linear(linear) => linear.coefficients.len() == columns,
             Self::Boosting(boosting) => boosting.is_sound(columns),
             Self::Trees(trees) => trees.is_sound(columns),
+            Self::SupportVectors(vectors) => vectors.is_sound(columns),
             Self::Given => true,
         }
     }

@@ -12,7 +12,7 @@ use stagewright_contract::{Kind, Port, Stage, StageContext, StageError};
 use stagewright_frame::testkit::conformance;
 use stagewright_model::{
     Calibrate, CrossValidate, DecisionTree, GradientBoosting, Importance, Learn, Linear, Logistic, Predict,
-    RandomForest, Threshold, stage_types,
+    RandomForest, Svm, Threshold, stage_types,
 };
 
 fn columns(names: &[&str]) -> DataFrame {
@@ -96,6 +96,20 @@ fn random_forest() {
         json!({ "features": ["price"], "target": "bought", "criterion": "entropy", "n_estimators": 2, "bootstrap": false }),
     ] {
         conformance::<Learn<RandomForest>>(&params, &[("table", shop.clone())]);
+    }
+}
+
+#[test]
+fn svm() {
+    let shop = columns(&["price", "hour", "department", "member", "bought"]);
+    for more in [
+        json!({}),
+        json!({ "kernel": "linear", "C": 0.5, "class_weight": "balanced" }),
+        json!({ "kernel": "poly", "degree": 2, "coef0": 1.0, "gamma": 0.5, "folds": 2, "max_iter": 50 }),
+    ] {
+        let mut params = json!({ "features": ["price", "hour", "department", "member"], "target": "bought" });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        conformance::<Learn<Svm>>(&params, &[("table", shop.clone())]);
     }
 }
 
