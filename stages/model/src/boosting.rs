@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::bins::Bins;
 use crate::linear_predictor::{Link, logistic};
 use crate::matrix::Matrix;
-use crate::tree::Tree;
+use crate::tree::{Tree, Walk};
 use grow::{CHUNK, Grower, Grown};
 pub(crate) use sums::MAX_ROWS;
 use sums::{Scale, Sums};
@@ -113,10 +113,11 @@ impl Boosting {
     /// A probability or a number for each row.
     pub(crate) fn predict(&self, matrix: &Matrix) -> Vec<f64> {
         let columns = matrix.columns();
+        let walks: Vec<Walk> = self.trees.iter().map(Tree::walk).collect();
         let mut scores = vec![self.baseline; matrix.rows()];
         // Tree by tree over a few rows, so that both stay in the cache.
         scores.par_chunks_mut(BLOCK).enumerate().for_each(|(block, scores)| {
-            for tree in &self.trees {
+            for tree in &walks {
                 for (row, score) in (block * BLOCK..).zip(scores.iter_mut()) {
                     *score += tree.predict(|feature| columns[feature][row]);
                 }

@@ -7,7 +7,7 @@ use crate::bins::{Bins, Feature, MISSING};
 use crate::cart::divide;
 use crate::impurity::{Sums, Targets};
 use crate::matrix::{CHUNK, Matrix};
-use crate::tree::{Cut, Tree};
+use crate::tree::{Cut, Tree, Walk};
 use crate::trees::shares;
 
 /// How to grow a forest.
@@ -69,9 +69,10 @@ pub(crate) fn fit<E: Send, R: Rng>(
 }
 
 fn out_of_bag(matrix: &Matrix, grown: &[Grown]) -> Vec<Option<f64>> {
+    let walks: Vec<Walk> = grown.iter().map(|grown| grown.tree.walk()).collect();
     let mut sums = vec![(0.0, 0usize); matrix.rows()];
     sums.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, sums)| {
-        for Grown { tree, drawn, .. } in grown {
+        for (tree, Grown { drawn, .. }) in walks.iter().zip(grown) {
             for (row, (sum, count)) in (chunk * CHUNK..).zip(sums.iter_mut()) {
                 if drawn[row / 64] >> (row % 64) & 1 == 0 {
                     *sum += tree.predict(|feature| matrix.column(feature)[row]);

@@ -267,25 +267,25 @@ mod tests {
         let (train, test) = rows();
         for (params, vectors, decisions, (area, loss)) in [
             (
-                json!({ "kernel": "rbf", "tol": 1e-6 }),
+                json!({ "kernel": "rbf", "tol": 1e-4 }),
                 545,
                 [-0.4897411445726477, -1.3265441605297066, -0.7515304701577508, -1.1105013514184947],
                 (0.749358312825805, 0.576238402170632),
             ),
             (
-                json!({ "kernel": "poly", "coef0": 1.0, "tol": 1e-6 }),
+                json!({ "kernel": "poly", "coef0": 1.0, "tol": 1e-4 }),
                 506,
                 [0.18113459422770384, -1.6621596160950416, -0.9905773855738094, -1.5770670712321628],
                 (0.7244582043343654, 0.5934550980257086),
             ),
             (
-                json!({ "kernel": "rbf", "C": 10.0, "gamma": 0.05, "class_weight": "balanced", "tol": 1e-6 }),
+                json!({ "kernel": "rbf", "C": 10.0, "gamma": 0.05, "class_weight": "balanced", "tol": 1e-4 }),
                 568,
                 [0.8354130364282804, -1.5938982247282785, 0.36743668300577204, -0.9938393844889464],
                 (0.7553121113492631, 0.5693784612115077),
             ),
             (
-                json!({ "kernel": "linear", "class_weight": "balanced", "tol": 1e-6 }),
+                json!({ "kernel": "linear", "class_weight": "balanced", "tol": 1e-4 }),
                 688,
                 [-1.097041098570227, -1.1456511550387762, 1.1328243362407568, 0.5263442862852233],
                 (0.6313937180810245, 0.6428372855688744),
@@ -295,10 +295,10 @@ mod tests {
             assert!(machine.converged && fit.warnings.is_empty());
             let found = machine.vectors.decisions(&test.matrix);
             for (found, expected) in found.iter().zip(decisions) {
-                assert!((found - expected).abs() < 1e-4, "{params}: {found} is not {expected}");
+                assert!((found - expected).abs() < 2e-3, "{params}: {found} is not {expected}");
             }
-            assert!(machine.vectors.weights.len().abs_diff(vectors) <= 1, "{}", machine.vectors.weights.len());
-            assert!((auc(&found, &test.class) - area).abs() < 1e-4);
+            assert!(machine.vectors.weights.len().abs_diff(vectors) <= 3, "{}", machine.vectors.weights.len());
+            assert!((auc(&found, &test.class) - area).abs() < 1e-3);
             let predicted = fit.predictor.predict(&test.matrix);
             let pairs: Vec<(f64, f64)> = predicted.into_iter().zip(test.class.iter().copied()).collect();
             assert!((log_loss(&pairs).unwrap() - loss).abs() < 0.005, "{params}: {:?}", log_loss(&pairs));
