@@ -26,10 +26,10 @@ use crate::starts::{Job, Starts};
 /// that is best by `metric`: `silhouette` (Rousseeuw 1987; -1 to 1, higher is better), `davies_bouldin` (Davies &
 /// Bouldin 1979; from 0, lower is better) or `calinski_harabasz` (Caliński & Harabasz 1974; from 0, higher is better),
 /// all as in scikit-learn; of equal ones that with the fewest clusters, then that of the method named first.
-/// Clusterings with fewer clusters than asked for are not kept. Clusters are numbered from 0 by descending size, ties by
-/// their centers. Every row needs a finite number in every feature. All three scores favour round clusters, as k-means
-/// makes them. Silhouettes are exact up to 50,000 rows and over a random sample of 20,000 above, with a warning, unless
-/// `sample_size` is given.
+/// Clusterings with fewer clusters than asked for are not kept. Clusters are numbered from 0 by descending size, ties
+/// by their centers. Every row needs a finite number in every feature. All three scores favour round clusters, as
+/// k-means makes them. Silhouettes are exact up to 50,000 rows and over a random sample of 20,000 above, with a
+/// warning, unless `sample_size` is given.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compare {
@@ -127,7 +127,8 @@ fn cluster() -> String {
 
 impl Stage for Compare {
     const TYPE: &'static str = "segment.compare";
-    const EXAMPLE: &'static str = "inputs: { table: users }\nwith: { columns: [total_user_spent, age, order_frequency, num_of_item], methods: [kmeans, ward], k_max: 5 }";
+    const EXAMPLE: &'static str = "inputs: { table: users }\n\
+        with: { columns: [total_user_spent, age, order_frequency, num_of_item], methods: [kmeans, ward], k_max: 5 }";
     const SEEDED: bool = true;
 
     fn ports() -> Vec<Port> {

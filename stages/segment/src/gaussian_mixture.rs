@@ -17,13 +17,13 @@ use crate::starts::{Job, Starts};
 /// Explain rows as drawn from k normal distributions, and say how probable each is for each row (Gaussian mixture).
 ///
 /// The mixture is fitted by expectation and maximisation (Dempster, Laird & Rubin 1977) from `n_init` k-means
-/// clusterings, of which the result with the largest likelihood is kept, over the numeric `columns`, which are scaled to
-/// mean 0 and population standard deviation 1 first unless `standardize` is off; scikit-learn's `GaussianMixture`. The
-/// cluster of a row is the most probable component, the first of several. Without `k`, the number of components is the
-/// one among `k_min` to `k_max` with the least BIC (Schwarz 1978), the least of several; log-likelihood (natural, summed
-/// over the rows), BIC and AIC are those of the scaled features. Clusters are numbered from 0 by descending size, ties
-/// by their centers; components that are most probable for no row come last and are not in `centers`. Every row needs a
-/// finite number in every feature. Unlike k-means, clusters may be of different widths and directions.
+/// clusterings, of which the result with the largest likelihood is kept, over the numeric `columns`, which are scaled
+/// to mean 0 and population standard deviation 1 first unless `standardize` is off; scikit-learn's `GaussianMixture`.
+/// The cluster of a row is the most probable component, the first of several. Without `k`, the number of components is
+/// the one among `k_min` to `k_max` with the least BIC (Schwarz 1978), the least of several; log-likelihood (natural,
+/// summed over the rows), BIC and AIC are those of the scaled features. Clusters are numbered from 0 by descending
+/// size, ties by their centers; components that are most probable for no row come last and are not in `centers`. Every
+/// row needs a finite number in every feature. Unlike k-means, clusters may be of different widths and directions.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GaussianMixture {

@@ -78,7 +78,8 @@ const MOST_ROWS: usize = 30_000;
 
 impl Stage for Hierarchical {
     const TYPE: &'static str = "segment.hierarchical";
-    const EXAMPLE: &'static str = "inputs: { table: users }\nwith: { columns: [total_user_spent, age, order_frequency, num_of_item], linkage: ward, k: 2 }";
+    const EXAMPLE: &'static str = "inputs: { table: users }\n\
+        with: { columns: [total_user_spent, age, order_frequency, num_of_item], linkage: ward, k: 2 }";
 
     fn ports() -> Vec<Port> {
         vec![

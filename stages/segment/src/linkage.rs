@@ -68,8 +68,8 @@ pub(crate) fn linkage<E>(data: &Matrix, method: Linkage, check: &impl Fn() -> Re
     Ok(in_order(merges, data.rows()))
 }
 
-/// The label of each row when merges are undone, from the last one on, as long as there are at most `k` clusters. Merges
-/// at the same distance are undone together, so that there may be fewer than `k`, as with scipy's
+/// The label of each row when merges are undone, from the last one on, as long as there are at most `k` clusters.
+/// Merges at the same distance are undone together, so that there may be fewer than `k`, as with scipy's
 /// `fcluster(criterion="maxclust")`; equal rows are never apart.
 pub(crate) fn cut(merges: &[Merge], k: usize) -> Vec<u32> {
     let rows = merges.len() + 1;

@@ -311,10 +311,8 @@ fn a_cut_between_equal_merges_is_a_warning() {
     let done = run::<Hierarchical>(params, &input);
     assert_eq!(
         done.warnings,
-        [
-            "there are 2 clusters instead of 3: no cut of the tree gives 3, since merges at the same distance are undone \
-          together"
-        ]
+        ["there are 2 clusters instead of 3: no cut of the tree gives 3, since merges at the same distance are \
+             undone together"]
     );
     assert_eq!(ints(&done, "table", "cluster"), [0, 0, 0, 0, 1]);
     let silhouettes = floats(&done, "silhouettes", "silhouette");
@@ -425,7 +423,8 @@ fn mixtures_are_those_of_scikit_learn() {
         ("diag", 4, -730.3121734207418, 1614.6264736572011, 1514.6243468414837, vec![90, 90, 60, 60]),
     ] {
         let params = json!({
-            "columns": ["a", "b", "c"], "k": k, "covariance_type": covariance, "n_init": 5, "tol": 1e-9, "max_iter": 2000
+            "columns": ["a", "b", "c"], "k": k, "covariance_type": covariance,
+            "n_init": 5, "tol": 1e-9, "max_iter": 2000
         });
         let done = run::<GaussianMixture>(params, &heaps());
         close(&floats(&done, "criteria", "log_likelihood"), &[log_likelihood], 1e-8);
