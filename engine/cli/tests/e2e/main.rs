@@ -16,6 +16,8 @@ mod failure;
 mod hostile;
 mod layering;
 mod mistakes;
+mod privacy;
 mod repository;
 mod rot;
 mod thelook;
+mod workflows;

@@ -57,8 +57,10 @@ fn the_campaign_runs_twice_and_executes_once() {
     let first = run();
     let second = run();
     assert_eq!(first["status"], "succeeded");
-    assert_eq!((count(&first, "executed"), count(&first, "cached")), (25, 0));
-    assert_eq!((count(&second, "executed"), count(&second, "cached")), (0, 25));
+    let executed = count(&first, "executed");
+    // Of four variants' stages, most are the same.
+    assert!(executed > 40 && count(&first, "shared") > 2 * executed, "{executed} {}", count(&first, "shared"));
+    assert_eq!((count(&second, "executed"), count(&second, "cached")), (0, executed));
     // Customers of the synthetic shop buy again, so what they bought before says most.
     let ndcg = |variant: &str| second["metrics"][variant]["scores.ndcg@10"].as_f64().unwrap();
     assert!(ndcg("frequency") > 2.0 * ndcg("popular"), "{} {}", ndcg("frequency"), ndcg("popular"));

@@ -78,6 +78,44 @@ fn the_united_kingdom_is_as_published() {
         }
     }
 
+    // The linkage is deterministic, so Ward's clusters are the same.
+    let ward = space.json(&format!("get ward.silhouettes --format json {tail}"));
+    for (k, reference) in golden["silhouette"]["ward"].as_object().unwrap() {
+        let row = ward.as_array().unwrap().iter().find(|row| row["k"].to_string() == *k).unwrap();
+        let (silhouette, reference) = (row["silhouette"].as_f64().unwrap(), reference.as_f64().unwrap());
+        assert!((silhouette - reference).abs() < 1e-6, "Ward at k = {k}: {silhouette} against {reference}");
+    }
+    let sizes = |stage: &str| -> BTreeSet<u64> {
+        let rows = space.json(&format!("get {stage} --format json {tail}"));
+        rows.as_array().unwrap().iter().map(|row| row["size"].as_u64().unwrap()).collect()
+    };
+    let expected = |name: &str| -> BTreeSet<u64> {
+        golden[name].as_object().unwrap().values().map(|size| size.as_u64().unwrap()).collect()
+    };
+    assert_eq!(sizes("ward_profile"), expected("ward_sizes"));
+    let spectral = space.json(&format!("get spectral.silhouettes --format json {tail}"));
+    for (k, reference) in golden["silhouette"]["spectral"].as_object().unwrap() {
+        let row = spectral.as_array().unwrap().iter().find(|row| row["k"].to_string() == *k).unwrap();
+        let (silhouette, reference) = (row["silhouette"].as_f64().unwrap(), reference.as_f64().unwrap());
+        assert!((silhouette - reference).abs() < 0.02, "spectral at k = {k}: {silhouette} against {reference}");
+    }
+
+    // What the published system looked at.
+    let outside = &run["metrics"]["base"]["mean_price_per_user.outside"];
+    assert_eq!(outside.as_f64(), golden["avg_order_value_outside_bins"].as_f64());
+    for (stage, name, bin) in [
+        ("orders_per_user", "orders_per_user", "bin"),
+        ("items_per_order", "items_per_order", "bin"),
+        ("age_groups", "age_groups_rows", "bin"),
+    ] {
+        let rows = space.json(&format!("get {stage}.table --format json {tail}"));
+        for row in rows.as_array().unwrap() {
+            let bin = row[bin].as_str().map_or_else(|| row[bin].to_string(), str::to_owned);
+            assert_eq!(row["count"], golden[name][&bin], "{stage} of {bin}");
+        }
+        assert_eq!(rows.as_array().unwrap().len(), golden[name].as_object().unwrap().len(), "{stage}");
+    }
+
     // The published evaluation of the published recommender: four hits or so in 1,654 pairs, which is chance.
     let metrics = &run["metrics"]["as-published"];
     for k in [3, 5, 7, 10] {

@@ -1,0 +1,69 @@
+//! The workflows that come with Stagewright run, run again without executing anything, and say what they promise.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::space::TestSpace;
+
+fn workflow(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workflows").join(name).display().to_string()
+}
+
+fn count(run: &Value, status: &str) -> usize {
+    run["stages"].as_array().unwrap().iter().filter(|stage| stage["status"] == status).count()
+}
+
+/// Runs a workflow twice; gives what the second run said.
+fn twice(name: &str) -> Value {
+    let space = TestSpace::new();
+    let store = space.path("store").display().to_string();
+    let run = || space.json(&format!("run --json {} --store {store}", workflow(name)));
+    let first = run();
+    assert_eq!(first["status"], "succeeded", "{name}");
+    assert!(count(&first, "executed") > 0, "{name}");
+    let second = run();
+    assert_eq!(count(&second, "executed"), 0, "{name}");
+    assert_eq!(first["metrics"], second["metrics"], "{name}");
+    second
+}
+
+fn metric(run: &Value, variant: &str, name: &str) -> f64 {
+    run["metrics"][variant][name].as_f64().unwrap_or_else(|| panic!("{variant} has no {name}"))
+}
+
+#[test]
+fn the_honest_reorder_model_beats_the_published_one_and_the_trivial_answers() {
+    let run = twice("reorder.yaml");
+    let auc = |variant: &str| metric(&run, variant, "scores.auc");
+    assert!(auc("honest") > auc("base") + 0.1, "{} {}", auc("honest"), auc("base"));
+    assert!(metric(&run, "honest", "scores.accuracy") > metric(&run, "honest", "scores.baseline_accuracy") + 0.05);
+    assert!(metric(&run, "honest", "scores.f1") > metric(&run, "honest", "scores.always_positive_f1"));
+    // The published features hardly tell more than nothing: its F1 is below that of always saying yes.
+    assert!(metric(&run, "as-published", "scores.f1") < metric(&run, "as-published", "scores.always_positive_f1"));
+}
+
+#[test]
+fn what_a_household_buys_again_is_learned_from_earlier_weeks() {
+    let run = twice("next-basket.yaml");
+    let ndcg = |variant: &str| metric(&run, variant, "scores.ndcg@10");
+    assert!(ndcg("basket") > ndcg("base"), "{} {}", ndcg("basket"), ndcg("base"));
+    assert!(ndcg("base") > 2.0 * ndcg("popular"), "{} {}", ndcg("base"), ndcg("popular"));
+}
+
+/// From where the two begin to say the same.
+fn body(name: &str, ingest: &[(&str, &str)]) -> String {
+    let text = std::fs::read_to_string(workflow(name)).unwrap();
+    let (_, stages) = text.split_once("\nstages:\n").unwrap();
+    let (_, body) = stages.split_once("\n  # ").unwrap();
+    ingest.iter().fold(body.to_owned(), |body, (from, to)| body.replace(from, to))
+}
+
+#[test]
+fn a_workflow_on_made_up_data_and_its_twin_on_files_differ_in_where_data_come_from_alone() {
+    let shop = ["users", "orders", "order_items", "products"].map(|table| (format!("shop.{table}"), table));
+    let shop: Vec<(&str, &str)> = shop.iter().map(|(from, to)| (from.as_str(), *to)).collect();
+    assert_eq!(body("campaign.yaml", &shop), body("thelook.yaml", &[]));
+    assert_eq!(body("reorder.yaml", &[("orders.orders", "orders")]), body("reorder-table.yaml", &[]));
+    assert_eq!(body("next-basket.yaml", &[("shop.transactions", "transactions")]), body("complete-journey.yaml", &[]));
+}
