@@ -71,8 +71,8 @@ fn a_secret_decides_over_pseudonyms_and_rests_nowhere() {
 
 #[test]
 fn a_secret_that_is_not_set_is_named() {
-    check!("secret_not_set", run_with(&pseudonyms(), None, &["run"]));
-    check!("secret_too_short", run_with(&pseudonyms(), Some("short"), &["run"]));
+    check!("secret_not_set", run_with(&pseudonyms(), None, &["run", "-j", "1"]));
+    check!("secret_too_short", run_with(&pseudonyms(), Some("short"), &["run", "-j", "1"]));
 }
 
 #[test]

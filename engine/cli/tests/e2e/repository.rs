@@ -82,6 +82,8 @@ const LICENCES: &[&str] = &[
     "MIT-0",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
+    // Data: the root certificates of Mozilla.
+    "CDLA-Permissive-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",

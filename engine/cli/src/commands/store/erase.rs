@@ -85,6 +85,7 @@ fn search(store: &Store, args: &StoreEraseArgs) -> Result<Vec<Found>, Failure> {
             found.push(Found { table, columns });
         }
     }
+    found.sort_by(|a, b| a.table.outputs.cmp(&b.table.outputs));
     Ok(found)
 }
 
