@@ -1,5 +1,7 @@
 //! What every text is checked for before anybody may send it.
 
+use std::collections::BTreeSet;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
@@ -371,6 +373,9 @@ impl Checker {
         let Some(catalogue) = &self.catalogue else { return };
         let text = text.to_lowercase();
         let allowed: Vec<String> = allowed.iter().map(|name| name.to_lowercase()).collect();
+        // A reason such as `often bought with rice` names another product, and so may the text.
+        let named: BTreeSet<usize> =
+            allowed.iter().flat_map(|name| catalogue.find_iter(name)).map(|found| found.pattern().as_usize()).collect();
         // Where what is allowed stands, the names of other products inside it mean nothing.
         let covered: Vec<(usize, usize)> = allowed
             .iter()
@@ -379,7 +384,8 @@ impl Checker {
             .collect();
         for found in catalogue.find_iter(&text) {
             let inside = covered.iter().any(|(start, end)| *start <= found.start() && found.end() <= *end);
-            if !inside && whole_words(&text, found.start(), found.end()) {
+            let named = named.contains(&found.pattern().as_usize());
+            if !inside && !named && whole_words(&text, found.start(), found.end()) {
                 let name = self.catalogue_names.get(found.pattern().as_usize()).map_or("", String::as_str);
                 reasons.push(format!("product `{name}` is not recommended to this user"));
                 return;

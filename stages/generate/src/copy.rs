@@ -30,7 +30,7 @@ pub enum Tone {
 /// your own replace the built-in ones of a part. They are templates (minijinja) that see `first` and `rest` (the first
 /// product and those after it), `products`, `count`, `user` (columns of `users`), `merge` (placeholders of
 /// `merge_fields`) and `sender`. A product has the columns of both tables, and `name`, `category`, `reason`, `price`,
-/// `label` (name and category), `why` (the reason as a clause about `it`) and `price_text`, each null where there is
+/// `label` (name and category), `why` (the reason as a clause about `this`) and `price_text`, each null where there is
 /// nothing. Filters: `join_and` (`a, b, and c`), `with_article` (`an apple`), `number` (`three`), `capital`,
 /// `sentence`, `lower_words`; function: `plural(count, one, many)`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]

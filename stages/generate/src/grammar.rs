@@ -74,28 +74,28 @@ pub(crate) fn money(amount: f64, currency: &str) -> String {
     }
 }
 
-/// A recommender's reason as a clause about `it` that can be read to the customer: `bought 6 times` becomes
-/// `you have bought it 6 times`, `often bought with rice` becomes `it is often bought with rice`. A reason of another
-/// form is introduced and left as it is.
+/// A recommender's reason as a clause about `this` that can be read to the customer: `bought 6 times, last 9 days ago`
+/// becomes `you have bought this 6 times, most recently 9 days ago`, `often bought with rice` becomes `this is often
+/// bought with rice`. A reason of another form is introduced and left as it is.
 pub(crate) fn clause(reason: &str) -> String {
     let reason = reason.trim().trim_end_matches(['.', '!']);
     let lower = reason.to_lowercase();
     let after = |start: &str| reason.get(start.len()..).unwrap_or_default();
     let starts = |starts: &[&str]| starts.iter().any(|start| lower.starts_with(start));
-    if lower.starts_with("because ") {
-        return after("because ").to_owned();
+    if starts(&["because "]) {
+        return format!("this was chosen {}", uncapital(reason));
     }
     if starts(&["bought together", "bought by", "bought with"]) {
-        return format!("it is {}", uncapital(reason));
+        return format!("this is {}", uncapital(reason));
     }
-    if lower.starts_with("bought ") {
-        return format!("you have bought it {}", after("bought "));
+    if starts(&["bought "]) {
+        return format!("you have bought this {}", after("bought ").replace(", last ", ", most recently "));
     }
-    if starts(&["you ", "your ", "it ", "people ", "customers ", "others ", "many ", "most ", "shoppers "]) {
+    if starts(&["you ", "your ", "it ", "this ", "people ", "customers ", "others ", "many ", "most ", "shoppers "]) {
         return uncapital(reason);
     }
-    if starts(&["often ", "frequently ", "popular", "similar ", "liked ", "loved ", "new ", "rated ", "well ", "on "]) {
-        return format!("it is {}", uncapital(reason));
+    if starts(&["often ", "frequently ", "popular", "similar ", "liked ", "loved ", "new", "rated ", "well ", "on "]) {
+        return format!("this is {}", uncapital(reason));
     }
     format!("our reason: {reason}")
 }
@@ -164,12 +164,12 @@ mod tests {
     #[test]
     fn reasons_are_spoken_to_the_customer() {
         for (reason, expected) in [
-            ("bought 6 times, last 9 days ago", "you have bought it 6 times, last 9 days ago"),
-            ("Often bought with Rice", "it is often bought with Rice"),
-            ("bought together with Rice", "it is bought together with Rice"),
-            ("because you bought Rice.", "you bought Rice"),
+            ("bought 6 times, last 9 days ago", "you have bought this 6 times, most recently 9 days ago"),
+            ("Often bought with Rice", "this is often bought with Rice"),
+            ("bought together with Rice", "this is bought together with Rice"),
+            ("because you bought Rice.", "this was chosen because you bought Rice"),
             ("Customers like you buy it", "customers like you buy it"),
-            ("popular", "it is popular"),
+            ("popular", "this is popular"),
             ("segment 2", "our reason: segment 2"),
         ] {
             assert_eq!(clause(reason), expected);

@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use polars::prelude::{Column, DataFrame};
 use schemars::JsonSchema;
@@ -261,8 +262,9 @@ with:
         let templates = self.templates().map_err(refused)?;
         let currency = self.template.currency();
         let recipients = Recipients::read(context, &self.columns, self.top, currency, &templates.names())?;
-        let merge: Fields =
-            self.merge_fields.iter().map(|field| (field.clone(), format!("%%{field}%%").into())).collect();
+        // The built-in texts ask whether there is a first name.
+        let mut merge = Fields::from([("first_name".to_owned(), ().into())]);
+        merge.extend(self.merge_fields.iter().map(|field| (field.clone(), format!("%%{field}%%").into())));
         let fields: BTreeSet<String> = merge.keys().cloned().collect();
         templates.check_fields(|variable| match variable {
             "user" => recipients.user_columns.clone(),
@@ -344,17 +346,20 @@ impl Messages {
         let rows = || recipients.list.iter().zip(written).map(|(recipient, written)| (recipient.code, &*recipient.id, written));
         let (passed, failed): (Vec<_>, Vec<_>) = rows().partition(|(.., written)| written.reasons.is_empty());
         if !failed.is_empty() {
-            let mut reasons: Vec<&str> = Vec::new();
+            let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
             for reason in failed.iter().flat_map(|(.., written)| &written.reasons) {
-                if !reasons.contains(&reason.as_str()) && reasons.len() < 3 {
-                    reasons.push(reason);
-                }
+                *reasons.entry(reason).or_default() += 1;
             }
+            let mut reasons: Vec<(&str, usize)> = reasons.into_iter().collect();
+            reasons.sort_by_key(|(_, count)| Reverse(*count));
+            let more = if reasons.len() > 3 { ", …" } else { "" };
+            let shown: Vec<String> =
+                reasons.iter().take(3).map(|(reason, count)| format!("{reason} ({count})")).collect();
             context.warn(format!(
-                "{} of {} texts fail a check and are in `quarantine`: {}, …",
+                "{} of {} messages are in `quarantine`, since their last text failed a check: {}{more}",
                 failed.len(),
                 written.len(),
-                reasons.join(", ")
+                shown.join(", ")
             ));
         }
         context.put("table", self.table(recipients, &passed, false)?)?;

@@ -36,6 +36,13 @@ impl Templates {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
+        environment.set_formatter(|out, state, value| {
+            // `none` in a text helps nobody.
+            if value.is_none() {
+                return Err(Error::new(ErrorKind::InvalidOperation, "a value is null"));
+            }
+            minijinja::escape_formatter(out, state, value)
+        });
         environment.add_filter("join_and", |items: Vec<Value>| {
             grammar::join_and(&items.iter().map(Value::to_string).collect::<Vec<_>>())
         });
@@ -265,6 +272,17 @@ mod tests {
         let endless = one("{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}");
         let error = endless.unwrap().render("prompt", &values).unwrap_err();
         assert!(error.message.contains("does not come to an end"), "{error}");
+    }
+
+    #[test]
+    fn a_null_is_not_written() {
+        let templates = one("a\n{{ user.x }}").unwrap();
+        let user = Fields::from([("x".to_owned(), Value::from(()))]);
+        let error = templates.render("prompt", &Fields::from([("user".to_owned(), Value::from(user))])).unwrap_err();
+        assert_eq!(
+            error.message,
+            "the template `prompt` cannot be filled in: invalid operation: a value is null (line 2)"
+        );
     }
 
     #[test]

@@ -230,7 +230,7 @@ fn the_budget_of_requests_is_kept_to_the_last_one() {
 
 #[test]
 fn budgets_of_tokens_and_money_stop_within_one_request() {
-    // An answer costs 100 + 50 tokens; at most the estimate of the prompt and 60 are set aside for it.
+    // An answer costs 100 + 50 tokens; at most 110 and 60 are set aside for it once the first has come.
     for (budget, limit) in [(json!({ "tokens": 15_000 }), 15_000), (json!({ "cost": 0.03 }), 15_000)] {
         let server = Server::good();
         let openai = json!({ "budget": budget, "price": { "input": 2.0, "output": 2.0 }, "max_tokens": 60, "system": "" });
@@ -284,7 +284,7 @@ impl Ledger for Counting {
 }
 
 /// Runs the stage until it ends or `stop` says that it is to be cancelled.
-fn run_until(params: &Value, input: Table, ledger: &Arc<Counting>, stop: impl Fn() -> bool + Send) -> Result<StageContext, StageError> {
+fn run_until(params: &Value, input: Table, ledger: &Arc<Counting>, stop: impl Fn() -> bool + Sync) -> Result<StageContext, StageError> {
     let stage = StageType::of::<Messages>("test").configure(params).unwrap();
     let monitor = Arc::new(Monitor::default());
     let inputs = BTreeMap::from([("recommendations".to_owned(), input.into())]);
@@ -308,26 +308,25 @@ fn run_until(params: &Value, input: Table, ledger: &Arc<Counting>, stop: impl Fn
 }
 
 #[test]
-fn a_thousand_messages_from_a_bad_service_through_three_interruptions_are_paid_for_once() {
+fn hundreds_of_messages_from_a_bad_service_through_three_interruptions_are_paid_for_once() {
     let server = Server::bad(20_261_124);
     let ledger = Arc::new(Counting::default());
     let params = params(&server, json!({ "concurrency": 16, "max_retries": 12 }));
-    let input = table(recommendations(1000));
-    for stop_at in [150, 400, 700] {
+    let input = table(recommendations(400));
+    for stop_at in [80, 160, 280] {
         let error = run_until(&params, input.clone(), &ledger, || ledger.entries.len() >= stop_at).err().unwrap();
         assert_eq!(error.kind, ErrorKind::Cancelled);
-        assert!((stop_at..stop_at + 200).contains(&ledger.entries.len()), "{}", ledger.entries.len());
+        assert!((stop_at..stop_at + 80).contains(&ledger.entries.len()), "{}", ledger.entries.len());
     }
     let context = run_until(&params, input, &ledger, || false).unwrap();
     let outputs = context.into_outputs();
     let stagewright_contract::Artifact::Table(messages) = &outputs["table"] else { panic!() };
-    assert_eq!(messages.rows(), 1000);
-    assert_eq!(ledger.entries.len(), 1000);
+    assert_eq!((messages.rows(), ledger.entries.len()), (400, 400));
     assert!(ledger.puts.lock().unwrap().values().all(|puts| *puts == 1), "each entry is written once");
     let log = server.log();
     println!("{:?}, {} requests", log.acts, log.requests());
-    assert_eq!(log.answered.len(), 1000);
+    assert_eq!(log.answered.len(), 400);
     let twice: Vec<_> = log.answered.iter().filter(|(_, count)| **count != 1).collect();
     assert!(twice.is_empty(), "answered more than once: {twice:?}");
-    assert!(log.acts.values().all(|count| *count > 5) && log.acts.len() == 6, "{:?}", log.acts);
+    assert!(log.acts.values().all(|count| *count > 2) && log.acts.len() == 6, "{:?}", log.acts);
 }

@@ -54,7 +54,12 @@ pub(super) struct Purse {
 struct State {
     spent: Amount,
     reserved: Amount,
+    /// The most tokens for a byte that a prompt has had.
+    ratio: Option<f64>,
 }
+
+/// How much more than the most so far a prompt may have, in tokens for a byte.
+const MARGIN: f64 = 1.1;
 
 /// Which limit of a budget leaves no room, such as `100 requests`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,20 +76,23 @@ impl Purse {
         Self { limit, price, state: Mutex::new(State { spent, ..State::default() }), settled: Notify::new() }
     }
 
-    /// Sets aside what a request may cost at most. While other requests are under way, waits for what they leave.
+    /// Sets aside what a request with a prompt of so many bytes may cost at most: as many tokens as prompts so far have
+    /// had for a byte, or one for each. While other requests are under way, waits for what they leave.
     ///
     /// # Errors
     /// When it does not fit and nothing is under way.
-    pub(super) async fn reserve(&self, amount: Amount) -> Result<(), Exhausted> {
+    pub(super) async fn reserve(&self, bytes: u64, max_tokens: u64) -> Result<Amount, Exhausted> {
         loop {
             let mut settled = std::pin::pin!(self.settled.notified());
             settled.as_mut().enable();
             {
                 let mut state = self.state();
+                let tokens = state.ratio.map_or(bytes, |ratio| (ratio * MARGIN * bytes as f64).ceil() as u64);
+                let amount = Amount::request(tokens, max_tokens);
                 match self.lacking(state.spent.plus(state.reserved).plus(amount)) {
                     None => {
                         state.reserved = state.reserved.plus(amount);
-                        return Ok(());
+                        return Ok(amount);
                     }
                     Some(exhausted) if state.reserved.requests == 0 => return Err(exhausted),
                     Some(_) => {}
@@ -92,6 +100,13 @@ impl Purse {
             }
             settled.await;
         }
+    }
+
+    /// A prompt of so many bytes had so many tokens.
+    pub(super) fn learn(&self, bytes: u64, tokens: u64) {
+        let ratio = tokens as f64 / bytes.max(1) as f64;
+        let mut state = self.state();
+        state.ratio = Some(state.ratio.map_or(ratio, |most| most.max(ratio)));
     }
 
     /// A request that was set aside for did cost this.
@@ -149,7 +164,6 @@ mod tests {
     #[test]
     fn each_limit_stops() {
         block_on(async {
-            let one = Amount::request(100, 50);
             for (limit, text) in [
                 (Budget { requests: Some(2), ..Budget::default() }, "2 requests"),
                 (Budget { tokens: Some(449), ..Budget::default() }, "449 tokens"),
@@ -157,14 +171,15 @@ mod tests {
             ] {
                 let purse = purse(limit);
                 for _ in 0..2 {
-                    purse.reserve(one).await.unwrap();
-                    purse.settle(one, one);
+                    let reserved = purse.reserve(100, 50).await.unwrap();
+                    assert_eq!(reserved, Amount::request(100, 50));
+                    purse.settle(reserved, reserved);
                 }
-                assert_eq!(purse.reserve(one).await.unwrap_err().limit, text);
+                assert_eq!(purse.reserve(100, 50).await.unwrap_err().limit, text);
             }
             let open = purse(Budget::default());
             for _ in 0..100 {
-                open.reserve(one).await.unwrap();
+                open.reserve(100, 50).await.unwrap();
             }
         });
     }
@@ -173,21 +188,29 @@ mod tests {
     fn a_request_waits_for_what_others_leave() {
         block_on(async {
             let purse = Arc::new(purse(Budget { tokens: Some(300), ..Budget::default() }));
-            let most = Amount::request(100, 100);
-            purse.reserve(most).await.unwrap();
+            let most = purse.reserve(100, 100).await.unwrap();
             let waiting = {
                 let purse = Arc::clone(&purse);
-                async move { purse.reserve(most).await }
+                async move { purse.reserve(100, 100).await }
             };
             let settle = async {
                 tokio::task::yield_now().await;
                 purse.settle(most, Amount::request(90, 10));
             };
             let (reserved, ()) = tokio::join!(waiting, settle);
-            reserved.unwrap();
             assert_eq!(purse.spent(), Amount::request(90, 10));
-            purse.settle(most, most);
-            assert_eq!(purse.reserve(most).await.unwrap_err().param, "tokens");
+            purse.settle(reserved.unwrap(), most);
+            assert_eq!(purse.reserve(100, 100).await.unwrap_err().param, "tokens");
+        });
+    }
+
+    #[test]
+    fn estimates_follow_what_prompts_have_had() {
+        block_on(async {
+            let purse = purse(Budget::default());
+            purse.learn(1000, 250);
+            purse.learn(1000, 200);
+            assert_eq!(purse.reserve(400, 50).await.unwrap(), Amount::request(110, 50));
         });
     }
 }

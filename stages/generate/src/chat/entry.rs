@@ -17,9 +17,14 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
-    /// How many tokens it has, roughly and rather too many: three characters each, and some for the form.
-    pub(super) fn tokens(&self) -> u64 {
-        ((self.system.chars().count() + self.prompt.chars().count()) as u64).div_ceil(3) + 16
+    /// Its length in bytes, some for the form included: it has hardly more tokens than that.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.system.len() + self.prompt.len()) as u64 + 32
+    }
+
+    /// How many tokens it has, roughly: where the service does not say.
+    fn tokens(&self) -> u64 {
+        self.bytes().div_ceil(4)
     }
 }
 
@@ -205,7 +210,7 @@ mod tests {
         assert_eq!(entry.cost, Some(2e-5));
         let bare = json!({ "choices": [{ "message": { "content": "Hi you" } }] });
         let entry = service.answer(bare.to_string().as_bytes(), &hello()).unwrap();
-        assert_eq!((entry.prompt_tokens, entry.completion_tokens, entry.estimated), (18, 2, true));
+        assert_eq!((entry.prompt_tokens, entry.completion_tokens, entry.estimated), (10, 2, true));
         for garbled in ["", "{", "[]", r#"{"choices":[]}"#, r#"{"choices":[{"message":{"content":null}}]}"#, "<html>"] {
             assert_eq!(service.answer(garbled.as_bytes(), &hello()), None, "{garbled}");
         }

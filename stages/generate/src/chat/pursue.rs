@@ -315,7 +315,6 @@ impl Shared {
     async fn obtain(&self, prompt: &Prompt, attempt: u32, subjects: Vec<String>) -> Option<Entry> {
         let body = self.service.body(prompt, attempt);
         let key = self.service.key(prompt, attempt);
-        let most = Amount::request(prompt.tokens(), u64::from(self.service.max_tokens));
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(250))
             .with_max_delay(Duration::from_secs(60))
@@ -323,7 +322,7 @@ impl Shared {
             .with_jitter()
             .build();
         loop {
-            self.leave(most).await?;
+            let most = self.leave(prompt.bytes()).await?;
             let sent = Instant::now();
             let reply = self.client.ask(&body).await;
             let now = Instant::now();
@@ -333,6 +332,7 @@ impl Shared {
                         // Before anything else: it is paid for.
                         entry.subjects = subjects;
                         let kept = keep(&*self.ledger, key, &entry);
+                        self.purse.learn(prompt.bytes(), entry.prompt_tokens);
                         self.purse.settle(most, Amount::request(entry.prompt_tokens, entry.completion_tokens));
                         let mut pace = self.pace();
                         pace.ended();
@@ -387,17 +387,18 @@ impl Shared {
         }
     }
 
-    /// Waits until a request may be sent. `None` when none may be sent any more.
-    async fn leave(&self, most: Amount) -> Option<()> {
+    /// Waits until a request may be sent, and sets aside what it may cost. `None` when none may be sent any more.
+    async fn leave(&self, bytes: u64) -> Option<Amount> {
         let mut stopped = self.stopped.subscribe();
         let reserved = tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => return None,
-            reserved = self.purse.reserve(most) => reserved,
+            reserved = self.purse.reserve(bytes, u64::from(self.service.max_tokens)) => reserved,
         };
-        if let Err(exhausted) = reserved {
-            return self.stop(Stop::Budget(exhausted));
-        }
+        let most = match reserved {
+            Ok(most) => most,
+            Err(exhausted) => return self.stop(Stop::Budget(exhausted)),
+        };
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
@@ -405,7 +406,7 @@ impl Shared {
             let go_on = match next {
                 Next::Go => {
                     self.state().requests += 1;
-                    return Some(());
+                    return Some(most);
                 }
                 Next::After(wait) => self.rest(wait).await,
                 Next::Ended => tokio::select! {

@@ -1,7 +1,9 @@
 //! The built-in texts of the provider `template`, in three tones.
 //!
 //! Each part is written so that it goes with every other of its tone. `first` is the product at the top of the list,
-//! `rest` what follows.
+//! `rest` what follows. Whether a product's name is singular or plural cannot be told (`Olive Oil`, `Cherry Tomatoes`),
+//! so no verb and no `it` depends on one. Nothing is said that the
+//! data does not: that somebody bought before is a reason's to say.
 
 /// The parts that a message is put together from: one of each.
 pub(crate) struct Parts {
@@ -26,15 +28,15 @@ pub(crate) const FRIENDLY: Parts = Parts {
         "{% if merge.first_name %}Hello {{ merge.first_name }},{% else %}Hello,{% endif %}",
     ],
     openings: &[
-        "We had a look at what you tend to buy and found {{ plural(count, 'something', 'a few things') }} that should suit you.",
+        "We went through our shelves and found {{ plural(count, 'something', 'a few things') }} that should suit you.",
         "Thank you for shopping with us. We have {{ plural(count, 'an idea', 'some ideas') }} for your next order.",
-        "We put together {{ plural(count, 'a suggestion', 'a short list') }} with you in mind.",
+        "We {{ plural(count, 'picked something', 'put together a short list') }} with you in mind.",
         "It is good to have you with us. Here {{ plural(count, 'is something', 'are a few things') }} we think you will enjoy.",
         "Not sure what to put in your basket next? We have {{ plural(count, 'a suggestion', 'a few suggestions') }}.",
     ],
     bodies: &[
         // Prose, the first product ahead of the others.
-        "{{ plural(count, 'Our suggestion is', 'At the top of our list is') }} {{ first.label }}{% if first.price_text %}, at {{ first.price_text }}{% endif %}.\
+        "{{ plural(count, 'Our suggestion', 'At the top of our list') }}: {{ first.label }}{% if first.price_text %}, at {{ first.price_text }}{% endif %}.\
          {% if first.why %} {{ first.why|sentence }}{% endif %}\
          {% if count > 1 %} You may also like {{ rest|map(attribute='label')|join_and }}.{% endif %}",
         // A list with reasons.
@@ -42,17 +44,17 @@ pub(crate) const FRIENDLY: Parts = Parts {
          {% for product in products %}\n- {{ product.label }}{% if product.price_text %}, {{ product.price_text }}{% endif %}\
          {% if product.why %} – {{ product.why }}{% endif %}{% endfor %}",
         // The question.
-        "How about {{ first.label }}?{% if first.why %} {{ first.why|sentence }}{% endif %}\
-         {% if first.price_text %} It is yours for {{ first.price_text }}.{% endif %}\
-         {% if count > 1 %} {{ rest|map(attribute='label')|join_and|capital }} would go well with the rest of your basket, too.{% endif %}",
+        "How about {{ first.label }}{% if first.price_text %}, for {{ first.price_text }}{% endif %}?\
+         {% if first.why %} {{ first.why|sentence }}{% endif %}\
+         {% if count > 1 %} {{ rest|map(attribute='label')|join_and|capital }} might be something for you, too.{% endif %}",
         // All in one sentence, then the reason for the first.
-        "We think that {{ products|map(attribute='label')|join_and }} {{ plural(count, 'deserves', 'deserve') }} a place in your basket.\
+        "We think there is a place in your basket for {{ products|map(attribute='label')|join_and }}.\
          {% if first.why %} Why {{ first.name }}? {{ first.why|sentence }}{% endif %}",
     ],
     closings: &[
         "Take a look whenever it suits you.",
         "Not quite right? Tell us, and we will do better next time.",
-        "{{ plural(count, 'It is', 'They are') }} waiting for you in our shop.",
+        "You will find this and much more in our shop.",
         "We hope there is something in it for you.",
         "Enjoy your shopping!",
     ],
@@ -62,15 +64,15 @@ pub(crate) const FRIENDLY: Parts = Parts {
 pub(crate) const FORMAL: Parts = Parts {
     subjects: &[
         "Our {{ plural(count, 'recommendation', 'recommendations') }} for you",
-        "A selection for you: {{ first.name }}{% if count > 1 %} and {{ (count - 1)|number }} more{% endif %}",
+        "{{ plural(count, 'A recommendation', 'A selection') }} for you: {{ first.name }}{% if count > 1 %} and {{ (count - 1)|number }} more{% endif %}",
         "{{ count|number|capital }} {{ plural(count, 'product', 'products') }} selected for you",
         "Your personal {{ plural(count, 'recommendation', 'recommendations') }}",
     ],
     greetings: &["{% if merge.first_name %}Dear {{ merge.first_name }},{% else %}Dear customer,{% endif %}"],
     openings: &[
         "Thank you for your continued custom. We have selected {{ plural(count, 'a product', 'several products') }} that may be of interest to you.",
-        "We are pleased to present {{ plural(count, 'a recommendation', 'a selection') }} chosen with your purchases in mind.",
-        "On the basis of your previous orders, we would like to draw your attention to the following {{ plural(count, 'product', 'products') }}.",
+        "We are pleased to present {{ plural(count, 'a recommendation', 'a selection') }} that we have made for you.",
+        "We would like to draw your attention to the following {{ plural(count, 'product', 'products') }}.",
         "We value your custom and have prepared {{ plural(count, 'a recommendation', 'some recommendations') }} for you.",
     ],
     bodies: &[
@@ -80,8 +82,8 @@ pub(crate) const FORMAL: Parts = Parts {
         "Our {{ plural(count, 'recommendation', 'recommendations') }}:\n\
          {% for product in products %}\n- {{ product.label }}{% if product.price_text %}, {{ product.price_text }}{% endif %}\
          {% if product.why %} ({{ product.why }}){% endif %}{% endfor %}",
-        "Our selection for you comprises {{ products|map(attribute='label')|join_and }}.\
-         {% if first.why %} We chose {{ first.name }} for the following reason: {{ first.why }}.{% endif %}",
+        "Our {{ plural(count, 'recommendation for you is', 'selection for you comprises') }} {{ products|map(attribute='label')|join_and }}.\
+         {% if first.why %} Regarding {{ first.name }}: {{ first.why }}.{% endif %}",
     ],
     closings: &[
         "Should you have any questions, we shall be glad to assist you.",
@@ -101,14 +103,15 @@ pub(crate) const CONCISE: Parts = Parts {
     greetings: &["{% if merge.first_name %}Hi {{ merge.first_name }},{% else %}Hi,{% endif %}"],
     openings: &[
         "{{ plural(count, 'one suggestion', count|number ~ ' suggestions')|capital }} for your next order:",
-        "Chosen with your last orders in mind:",
+        "Chosen for you:",
         "You might like:",
     ],
     bodies: &[
-        "{{ products|map(attribute='label')|join_and|sentence }}{% if first.why %} {{ first.why|sentence }}{% endif %}",
+        "{{ products|map(attribute='label')|join_and|sentence }}\
+         {% if first.why %} {% if count > 1 %}{{ first.name }}: {{ first.why }}.{% else %}{{ first.why|sentence }}{% endif %}{% endif %}",
         "{% for product in products %}- {{ product.label }}{% if product.price_text %}, {{ product.price_text }}{% endif %}\
          {% if product.why %}: {{ product.why }}{% endif %}{% if not loop.last %}\n{% endif %}{% endfor %}",
     ],
-    closings: &["See {{ plural(count, 'it', 'them') }} in our shop.", "Have a look when you have a minute.", "Happy to help with questions."],
+    closings: &["More in our shop.", "Have a look when you have a minute.", "Happy to help with questions."],
     signatures: &["{{ sender }}"],
 };
