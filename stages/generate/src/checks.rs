@@ -1,8 +1,9 @@
 //! What every text is checked for before anybody may send it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -176,12 +177,20 @@ fn pattern(phrase: &str) -> Result<String, String> {
     Ok(format!("{start}{}{end}", words.join(r"\s+")))
 }
 
+/// Compiles an expression, or takes it from those of the process that are compiled: the same few come again and again.
 fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
+    static COMPILED: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
+    let compiled = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = compiled().get(pattern) {
+        return Ok(regex.clone());
+    }
+    let regex = RegexBuilder::new(pattern)
         .case_insensitive(true)
         .size_limit(1 << 22)
         .build()
-        .map_err(|error| last_line(&error.to_string()))
+        .map_err(|error| last_line(&error.to_string()))?;
+    compiled().insert(pattern.to_owned(), regex.clone());
+    Ok(regex)
 }
 
 /// Checks one phrase of a list.
@@ -241,26 +250,36 @@ impl Checker {
     /// As [`Checks::check`].
     pub(crate) fn new(checks: &Checks, merge_fields: &[String], catalogue: &[String]) -> Result<Self, ParamError> {
         checks.check()?;
-        let fixed = |source: &str| {
-            Regex::new(source).map_err(|error| ParamError::new("checks", format!("a built-in pattern: {error}")))
-        };
+        let fixed = |source: &str| compile(source).map_err(|error| ParamError::new("checks", error));
         let mut catalogue_names: Vec<String> = catalogue
             .iter()
-            .filter(|name| checks.other_products && name.chars().count() >= checks.other_products_min_chars)
+            .filter(|name| {
+                // A name that is longer than a text cannot stand in one.
+                let length = name.chars().count();
+                checks.other_products && length >= checks.other_products_min_chars && length <= checks.max_chars
+            })
             .map(|name| name.to_lowercase())
             .collect();
         catalogue_names.sort();
         catalogue_names.dedup();
         let catalogue = (!catalogue_names.is_empty())
-            .then(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&catalogue_names))
+            .then(|| {
+                AhoCorasick::builder()
+                    .kind(Some(AhoCorasickKind::ContiguousNFA))
+                    .match_kind(MatchKind::LeftmostLongest)
+                    .build(&catalogue_names)
+            })
             .transpose()
             .map_err(|error| ParamError::new("checks/other_products", error.to_string()))?;
         Ok(Self {
             banned: any_of("banned", checks.banned.iter().chain(&checks.also_banned).cloned())?,
             urgency: any_of("urgency", checks.urgency.iter().cloned())?,
             contacts: vec![
-                ("an e-mail address", fixed(r"(?i)[a-z0-9._%+-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}")?),
-                ("a card or account number", fixed(r"\b([0-9]{4}[ -]?){3}[0-9]{1,4}\b|\b[A-Z]{2}[0-9]{2}( ?[A-Z0-9]{4}){3,7}\b")?),
+                ("an e-mail address", fixed(r"[a-z0-9._%+-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}")?),
+                (
+                    "a card or account number",
+                    fixed(r"\b([0-9]{4}[ -]?){3}[0-9]{1,4}\b|(?-i:\b[A-Z]{2}[0-9]{2}( ?[A-Z0-9]{4}){3,7}\b)")?,
+                ),
                 (
                     "a telephone number",
                     fixed(
@@ -273,7 +292,7 @@ impl Checker {
                 fixed(r"\{\{.*?\}\}|\{%.*?%\}|\{[A-Za-z_][A-Za-z0-9_ ]*\}")?,
                 fixed(r"\[[^\]\d][^\]]{0,60}\]")?,
                 fixed(r"</?[A-Za-z][^<>]{0,60}>")?,
-                fixed(r"\b_{3,}\b|\bX{4,}\b|(?i)\blorem ipsum\b")?,
+                fixed(r"\b_{3,}\b|\bX{4,}\b|\blorem ipsum\b")?,
             ],
             merge: fixed(r"%%([^%\s]{1,60})%%")?,
             merge_fields: merge_fields.to_vec(),
@@ -287,6 +306,11 @@ impl Checker {
     /// What is wrong with a text; nothing when it may be sent. Reasons quote no personal values.
     pub(crate) fn reasons(&self, draft: &Draft<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
+        self.length(draft.text, &mut reasons);
+        // What is too long to be sent is not searched.
+        if draft.text.chars().count() > self.checks.max_chars {
+            return reasons;
+        }
         let whole = match draft.subject {
             Some(subject) => format!("{subject}\n{}", draft.text),
             None => draft.text.to_owned(),
@@ -318,7 +342,6 @@ impl Checker {
         if self.checks.placeholders {
             self.placeholders(&claims, &mut reasons);
         }
-        self.length(draft.text, &mut reasons);
         if draft.cut_off && self.checks.complete {
             reasons.push("cut off at `max_tokens`".to_owned());
         }
@@ -446,7 +469,10 @@ mod tests {
         assert_eq!(reasons("Secure your procured goods"), [""; 0]);
         assert_eq!(reasons("now 20% off"), ["banned claim `20% off`"]);
         assert_eq!(reasons("LAST\nchance!"), ["false urgency `LAST chance`"]);
-        assert_eq!(reasons("The offer expires, only 3 left"), ["false urgency `expires`", "false urgency `only 3 left`"]);
+        assert_eq!(
+            reasons("The offer expires, only 3 left"),
+            ["false urgency `expires`", "false urgency `only 3 left`"]
+        );
         assert_eq!(reasons("A miracle"), ["banned claim `miracle`"]);
     }
 
@@ -500,10 +526,7 @@ mod tests {
 
     #[test]
     fn products_that_were_not_recommended() {
-        assert_eq!(
-            reasons("Try our wholemeal Bread"),
-            ["product `wholemeal bread` is not recommended to this user"]
-        );
+        assert_eq!(reasons("Try our wholemeal Bread"), ["product `wholemeal bread` is not recommended to this user"]);
         assert_eq!(reasons("Try the olive oil"), ["product `olive oil` is not recommended to this user"]);
         assert_eq!(reasons("Try the olive oil extra virgin"), [""; 0]);
         assert_eq!(reasons("Try wholemeal breadcrumbs"), [""; 0]);
@@ -516,7 +539,9 @@ mod tests {
         let message = |checks: serde_json::Value| {
             serde_json::from_value::<Checks>(checks).unwrap().check().unwrap_err().to_string()
         };
-        assert!(message(json!({ "banned": ["/(/"] })).starts_with("checks/banned/0: `/(/` is not a regular expression"));
+        assert!(
+            message(json!({ "banned": ["/(/"] })).starts_with("checks/banned/0: `/(/` is not a regular expression")
+        );
         assert_eq!(message(json!({ "urgency": [" "] })), "checks/urgency/0: the phrase is empty");
         assert_eq!(
             message(json!({ "language": "english" })),

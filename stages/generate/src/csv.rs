@@ -85,14 +85,10 @@ mod tests {
     #[test]
     fn records_know_their_lines() {
         let found = fields("\u{feff}a,b\r\n\"x\r\ny\",\"say \"\"hi\"\"\"\n\n,\nlast,one");
-        let expected: Vec<(usize, Vec<String>)> = [
-            (1, ["a", "b"]),
-            (2, ["x\r\ny", "say \"hi\""]),
-            (5, ["", ""]),
-            (6, ["last", "one"]),
-        ]
-        .map(|(line, fields)| (line, fields.map(str::to_owned).to_vec()))
-        .into();
+        let expected: Vec<(usize, Vec<String>)> =
+            [(1, ["a", "b"]), (2, ["x\r\ny", "say \"hi\""]), (5, ["", ""]), (6, ["last", "one"])]
+                .map(|(line, fields)| (line, fields.map(str::to_owned).to_vec()))
+                .into();
         assert_eq!(found, expected);
         assert_eq!(fields("a;b\n1,5;2").last().unwrap().1, ["1,5", "2"]);
         assert_eq!(read("a\n\"b\nc"), Err(2));

@@ -117,7 +117,8 @@ pub fn messages(table: &Table) -> Result<Vec<Message>, StageError> {
 /// The first row that is no decision, with its line.
 pub fn read(name: &str, bytes: &[u8]) -> Result<Vec<Decision>, StageError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line =
+            bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
         StageError::data("the file is not UTF-8 here").at(format!("{name}:{line}")).with_help("save it as CSV UTF-8")
     })?;
     let records = csv::read(text).map_err(|line| {
@@ -230,8 +231,7 @@ pub fn form<'a>(messages: impl IntoIterator<Item = &'a Message>) -> String {
 pub fn merge(old: Vec<Decision>, new: Vec<Decision>) -> (Vec<Decision>, usize) {
     let mut all: BTreeMap<String, Decision> =
         old.into_iter().map(|decision| (decision.message_id.clone(), decision)).collect();
-    let replaced =
-        new.into_iter().filter(|new| all.insert(new.message_id.clone(), new.clone()).is_some()).count();
+    let replaced = new.into_iter().filter(|new| all.insert(new.message_id.clone(), new.clone()).is_some()).count();
     (all.into_values().collect(), replaced)
 }
 
@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn rows_are_decisions_or_errors_with_their_line() {
-        let found = read("d.csv", b"message_id,user,decision,text,note\na,1,Approve,,\nb,2,,x,\nc,3,edit,\"Hi,\nyou\",why\n");
+        let found =
+            read("d.csv", b"message_id,user,decision,text,note\na,1,Approve,,\nb,2,,x,\nc,3,edit,\"Hi,\nyou\",why\n");
         let found = found.unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].verdict, found[0].line), (Verdict::Approve, 2));
@@ -264,7 +265,10 @@ mod tests {
         );
         assert_eq!(error("message_id,decision\na\n"), "d.csv:2: the row has 1 fields where the header has 2; ");
         assert_eq!(error("message,decision\n"), "d.csv:1: there is no column `message_id`; is it `message`?");
-        assert_eq!(error("message_id,decision\n,approve\n"), "d.csv:2: the decision is about no message: its `message_id` is empty; ");
+        assert_eq!(
+            error("message_id,decision\n,approve\n"),
+            "d.csv:2: the decision is about no message: its `message_id` is empty; "
+        );
         assert_eq!(error("message_id,decision\n\"a"), "d.csv:2: a field in quotes begins here and does not end; ");
         let error = read("d.csv", b"message_id,decision\n\xff").unwrap_err();
         assert_eq!(error.to_string(), "d.csv:2: the file is not UTF-8 here");
@@ -285,7 +289,10 @@ mod tests {
             check("approve", "Hello, you").unwrap_err(),
             "the decision is `approve`, but the text is not that of the message"
         );
-        assert_eq!(check("edit", " ").unwrap_err(), "the decision is `edit`, but there is neither a text nor a subject");
+        assert_eq!(
+            check("edit", " ").unwrap_err(),
+            "the decision is `edit`, but there is neither a text nor a subject"
+        );
     }
 
     #[test]

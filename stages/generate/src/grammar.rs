@@ -22,7 +22,11 @@ pub(crate) fn article(text: &str) -> &'static str {
     // What is spelt letter by letter sounds like its first letter's name.
     let spelt = word.chars().count() == 1 || (word.len() <= 3 && word.chars().all(|c| c.is_ascii_uppercase()));
     if spelt {
-        return if lower.starts_with(['a', 'e', 'f', 'h', 'i', 'l', 'm', 'n', 'o', 'r', 's', 'x']) { "an" } else { "a" };
+        return if lower.starts_with(['a', 'e', 'f', 'h', 'i', 'l', 'm', 'n', 'o', 'r', 's', 'x']) {
+            "an"
+        } else {
+            "a"
+        };
     }
     const SILENT: &[&str] = &["hour", "honest", "honor", "honour", "heir"];
     const CONSONANT: &[&str] = &["uni", "use", "usu", "uti", "eu", "ewe", "one", "once", "ubi", "ura"];
@@ -35,9 +39,8 @@ pub(crate) fn article(text: &str) -> &'static str {
 
 /// A number below thirteen as a word, another in digits.
 pub(crate) fn number(count: usize) -> String {
-    const WORDS: [&str; 13] = [
-        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    ];
+    const WORDS: [&str; 13] =
+        ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
     WORDS.get(count).map_or_else(|| count.to_string(), |word| (*word).to_owned())
 }
 
@@ -183,7 +186,10 @@ mod tests {
         assert_eq!(sentence("Is it?"), "Is it?");
         assert_eq!(lower_words("Tops & Tees"), "tops & tees");
         assert_eq!(lower_words("TV Stands"), "TV stands");
-        assert_eq!((money(4.5, "£"), money(4.5, "EUR"), money(4.5, "")), ("£4.50".into(), "4.50 EUR".into(), "4.50".into()));
+        assert_eq!(
+            (money(4.5, "£"), money(4.5, "EUR"), money(4.5, "")),
+            ("£4.50".into(), "4.50 EUR".into(), "4.50".into())
+        );
         assert_eq!((count(7), count(1000), count(1234567)), ("7".into(), "1,000".into(), "1,234,567".into()));
         assert_eq!((counted(1, "message"), counted(2000, "message")), ("1 message".into(), "2,000 messages".into()));
     }

@@ -131,7 +131,15 @@ fn three() -> usize {
 
 /// The columns of the outputs besides the user.
 const OUTPUT: &[&str] = &[
-    "message_id", "subject", "text", "provider", "model", "attempts", "prompt_tokens", "completion_tokens", "reasons",
+    "message_id",
+    "subject",
+    "text",
+    "provider",
+    "model",
+    "attempts",
+    "prompt_tokens",
+    "completion_tokens",
+    "reasons",
 ];
 
 /// A text that was written for a user, and what is wrong with it.
@@ -177,7 +185,8 @@ with:
                 "One row per user and recommended product: the user, product and rank columns, and others that templates \
                  may name.",
             ),
-            Port::input("products", Kind::Table, "One row per product: its name, category, price and others.").optional(),
+            Port::input("products", Kind::Table, "One row per product: its name, category, price and others.")
+                .optional(),
             Port::input("users", Kind::Table, "One row per user: attributes that templates may name.").optional(),
             Port::output(
                 "table",
@@ -271,7 +280,11 @@ with:
             "merge" => fields.clone(),
             "first" => recipients.product_columns.clone(),
             // A variable of the template's own can be any of them.
-            _ => [&recipients.user_columns, &fields, &recipients.product_columns].into_iter().flatten().cloned().collect(),
+            _ => [&recipients.user_columns, &fields, &recipients.product_columns]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
         })?;
         let checker = Checker::new(&self.checks, &self.merge_fields, &recipients.catalogue).map_err(refused)?;
         let (written, bill) = match (self.provider, &self.openai) {
@@ -343,7 +356,9 @@ impl Messages {
         written: &[Written],
         bill: &Bill,
     ) -> Result<(), StageError> {
-        let rows = || recipients.list.iter().zip(written).map(|(recipient, written)| (recipient.code, &*recipient.id, written));
+        let rows = || {
+            recipients.list.iter().zip(written).map(|(recipient, written)| (recipient.code, &*recipient.id, written))
+        };
         let (passed, failed): (Vec<_>, Vec<_>) = rows().partition(|(.., written)| written.reasons.is_empty());
         if !failed.is_empty() {
             let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
@@ -381,7 +396,12 @@ impl Messages {
         context.put("metrics", metrics)
     }
 
-    fn table(&self, recipients: &Recipients, rows: &[(u32, &str, &Written)], reasons: bool) -> Result<Table, StageError> {
+    fn table(
+        &self,
+        recipients: &Recipients,
+        rows: &[(u32, &str, &Written)],
+        reasons: bool,
+    ) -> Result<Table, StageError> {
         let codes: Vec<u32> = rows.iter().map(|(code, ..)| *code).collect();
         let texts = |of: fn(&Written) -> Option<&str>| rows.iter().map(|(.., written)| of(written)).collect::<Vec<_>>();
         let counts = |of: fn(&Written) -> Option<u64>| {

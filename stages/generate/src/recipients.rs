@@ -328,10 +328,10 @@ fn cell(column: &Column, row: usize) -> Value {
         Ok(AnyValue::Boolean(value)) => Value::from(value),
         Ok(AnyValue::Float64(value)) => float(value),
         Ok(AnyValue::Float32(value)) => float(f64::from(value)),
-        Ok(other) => other.extract::<i64>().filter(|_| column.dtype().is_integer()).map_or_else(
-            || Value::from(other.to_string()),
-            Value::from,
-        ),
+        Ok(other) => other
+            .extract::<i64>()
+            .filter(|_| column.dtype().is_integer())
+            .map_or_else(|| Value::from(other.to_string()), Value::from),
     }
 }
 

@@ -106,8 +106,8 @@ with: { decisions: reviews/spring.csv, merge_fields: [first_name] }";
                 decided.insert(decision.message_id.clone(), (file.name.clone(), decision));
             }
         }
-        let checker = Checker::new(&self.checks, &self.merge_fields, &[])
-            .map_err(|error| StageError::data(error.to_string()))?;
+        let checker =
+            Checker::new(&self.checks, &self.merge_fields, &[]).map_err(|error| StageError::data(error.to_string()))?;
 
         let mut rows = Vec::with_capacity(messages.len());
         for message in &messages {
@@ -119,14 +119,20 @@ with: { decisions: reviews/spring.csv, merge_fields: [first_name] }";
             rows.push(Row::of(message, found.map(|(_, decision)| decision), &checker));
         }
         if !decided.is_empty() {
-            context.warn(format!("{} about messages that are not among these: passed over", counted(decided.len() as u64, "decision")));
+            context.warn(format!(
+                "{} about messages that are not among these: passed over",
+                counted(decided.len() as u64, "decision")
+            ));
         }
         let failing = rows.iter().filter(|row| !row.reasons.is_empty()).count() as u64;
         if failing > 0 {
-            context.warn(format!("{} a check and stay pending: see `reasons`", match failing {
-                1 => "1 edited text fails".to_owned(),
-                many => format!("{many} edited texts fail"),
-            }));
+            context.warn(format!(
+                "{} a check and stay pending: see `reasons`",
+                match failing {
+                    1 => "1 edited text fails".to_owned(),
+                    many => format!("{many} edited texts fail"),
+                }
+            ));
         }
         let frame = to_frame(&table)?;
         let count = |fate: Fate| rows.iter().filter(|row| row.fate == fate).count() as f64;
@@ -137,9 +143,7 @@ with: { decisions: reviews/spring.csv, merge_fields: [first_name] }";
         metrics.insert("edited", Some(edited as f64), Goal::Minimize)?;
         metrics.insert("rejected", Some(count(Fate::Rejected)), Goal::Minimize)?;
         metrics.insert("pending", Some(count(Fate::Pending)), Goal::Describe)?;
-        for (port, fate) in
-            [("approved", Fate::Approved), ("pending", Fate::Pending), ("rejected", Fate::Rejected)]
-        {
+        for (port, fate) in [("approved", Fate::Approved), ("pending", Fate::Pending), ("rejected", Fate::Rejected)] {
             let mut out = select(&frame, &rows, fate)?;
             out.mark_personal(table.personal());
             context.put(port, out)?;
@@ -181,8 +185,7 @@ impl Row {
         let Some(edit) = row.decision.as_ref().filter(|decision| decision.verdict == Verdict::Edit) else { return row };
         let subject = edit.subject.clone().or_else(|| message.subject.clone());
         let text = edit.text.clone().unwrap_or_else(|| message.text.clone());
-        row.reasons =
-            checker.reasons(&Draft { subject: subject.as_deref(), text: &text, ..Draft::default() });
+        row.reasons = checker.reasons(&Draft { subject: subject.as_deref(), text: &text, ..Draft::default() });
         if row.reasons.is_empty() {
             (row.subject, row.text) = (subject, text);
         } else {

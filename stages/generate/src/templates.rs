@@ -51,7 +51,8 @@ impl Templates {
         environment.add_filter("capital", |text: String| grammar::capital(&text));
         environment.add_filter("sentence", |text: String| grammar::sentence(&text));
         environment.add_filter("lower_words", |text: String| grammar::lower_words(&text));
-        environment.add_function("plural", |count: usize, one: String, many: String| if count == 1 { one } else { many });
+        environment
+            .add_function("plural", |count: usize, one: String, many: String| if count == 1 { one } else { many });
         let sources: Vec<(String, String)> = sources.into_iter().collect();
         for (name, source) in &sources {
             let wrong = |error: &Error| {

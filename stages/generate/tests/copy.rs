@@ -7,8 +7,8 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{catalogue, recommendations, users};
-use serde_json::{Value, json};
 use polars::prelude::df;
+use serde_json::{Value, json};
 use stagewright_contract::StageType;
 use stagewright_contract::testkit::{Done, Trial};
 use stagewright_frame::testkit::{frame, table};
@@ -120,7 +120,9 @@ fn texts_that_fail_are_quarantined() {
     assert_eq!((done.table("table").rows(), done.table("quarantine").rows()), (0, 20));
     let reasons: BTreeSet<String> = column(&done, "quarantine", "reasons").into_iter().collect();
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["banned claim `guaranteed`", "false urgency `Hurry`"]);
-    assert!(done.warnings[0].starts_with("20 of 20 messages are in `quarantine`, since their last text failed a check: "));
+    assert!(
+        done.warnings[0].starts_with("20 of 20 messages are in `quarantine`, since their last text failed a check: ")
+    );
     // With one good closing among them, other attempts find it.
     let closings = ["Hurry!", "All is guaranteed.", "Until soon."];
     let done = run(json!({ "template": { "closings": closings }, "regenerate": 20 }));
@@ -146,7 +148,10 @@ fn only_columns_that_templates_name_are_disclosed() {
             "openai": { "base_url": "http://127.0.0.1:1/v1", "model": "m", "system": "", "prompt": prompt } }))
     };
     assert_eq!(prompt("Never name an email. {{ user.age }}"), ["age", "user"]);
-    assert_eq!(prompt("{{ user['first name'] }} {{ first.label }}"), ["category", "first", "first name", "label", "name", "user"]);
+    assert_eq!(
+        prompt("{{ user['first name'] }} {{ first.label }}"),
+        ["category", "first", "first name", "label", "name", "user"]
+    );
 }
 
 #[test]
@@ -158,11 +163,11 @@ fn what_no_template_names_cannot_get_into_a_text() {
     users.mark_personal(["first_name"]);
     let done = Trial::new::<Messages>(json!({ "template": bodies, "checks": { "placeholders": false, "language": null,
             "min_words": 0 }, "columns": { "products_key": "id" } }))
-        .input("recommendations", table(recommendations()))
-        .input("products", table(catalogue()))
-        .input("users", users)
-        .run()
-        .unwrap();
+    .input("recommendations", table(recommendations()))
+    .input("products", table(catalogue()))
+    .input("users", users)
+    .run()
+    .unwrap();
     let text = &column(&done, "table", "text")[0];
     assert!(!text.contains("Name") && !text.contains("Olive"), "{text}");
 }
@@ -181,11 +186,11 @@ fn personal_columns_are_tracked() {
     users.mark_personal(["first_name"]);
     let done = Trial::new::<Messages>(json!({ "template": { "closings": ["Name1 and others agree."] },
             "columns": { "products_key": "id" } }))
-        .input("recommendations", table(recommendations()))
-        .input("products", table(catalogue()))
-        .input("users", users)
-        .run()
-        .unwrap();
+    .input("recommendations", table(recommendations()))
+    .input("products", table(catalogue()))
+    .input("users", users)
+    .run()
+    .unwrap();
     assert_eq!(column(&done, "quarantine", "reasons"), ["the value of the personal column `first_name`"]);
 }
 
@@ -233,9 +238,18 @@ fn params_are_checked() {
         openai(json!({ "base_url": "ftp://x" })),
         "openai/base_url: `ftp://x` is not the address of a service: it begins with neither `http://` nor `https://`"
     );
-    assert_eq!(openai(json!({ "base_url": "http://a:b@x" })), "openai/base_url: the address holds a name or a password");
+    assert_eq!(
+        openai(json!({ "base_url": "http://a:b@x" })),
+        "openai/base_url: the address holds a name or a password"
+    );
     assert_eq!(openai(json!({ "prompt": "{{ usr }}" })), "openai/prompt: the template names `usr`, which there is not");
-    assert_eq!(openai(json!({ "extra": { "model": 1 } })), "openai/extra/model: `model` is not another field of the request");
+    assert_eq!(
+        openai(json!({ "extra": { "model": 1 } })),
+        "openai/extra/model: `model` is not another field of the request"
+    );
     assert_eq!(openai(json!({ "budget": { "cost": 1 } })), "openai/budget/cost: costs are not known without prices");
-    assert_eq!(openai(json!({ "timeout": 0 })), "openai/timeout: 0 is not a time in seconds, above 0 and at most a day");
+    assert_eq!(
+        openai(json!({ "timeout": 0 })),
+        "openai/timeout: 0 is not a time in seconds, above 0 and at most a day"
+    );
 }

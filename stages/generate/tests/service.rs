@@ -32,7 +32,8 @@ fn recommendations(users: i64) -> DataFrame {
 }
 
 fn params(server: &Server, openai: Value) -> Value {
-    let mut service = json!({ "base_url": server.url, "model": "m", "prompt": "Praise {{ first.name }}", "timeout": 4 });
+    let mut service =
+        json!({ "base_url": server.url, "model": "m", "prompt": "Praise {{ first.name }}", "timeout": 4 });
     service.as_object_mut().unwrap().extend(openai.as_object().unwrap().clone());
     json!({ "provider": "openai", "openai": service })
 }
@@ -68,8 +69,10 @@ fn each_user_gets_the_answer_to_their_prompt() {
     assert!((metric(&done, "cost") - 0.0015).abs() < 1e-12);
     assert_eq!(
         done.warnings,
-        ["5 requests for 5 answers in this run; 0 came from the ledger; 750 tokens in all, 0.0015 USD with all that may \
-          have been charged"]
+        [
+            "5 requests for 5 answers in this run; 0 came from the ledger; 750 tokens in all, 0.0015 USD with all that may \
+          have been charged"
+        ]
     );
     let log = server.log();
     assert_eq!(log.authorization.as_deref(), Some("Bearer sk-123"));
@@ -110,13 +113,18 @@ fn texts_that_fail_are_written_again_and_then_quarantined() {
         Act::Answer(if good { letter(prompt) } else { format!("{} Act now, it is guaranteed!", letter(prompt)) })
     });
     let ledger = Arc::new(MemoryLedger::default());
-    let run = || trial(params(&server, json!({ "seed": 1 })), 3).ledger(Arc::clone(&ledger) as Arc<dyn Ledger>).run().unwrap();
+    let run = || {
+        trial(params(&server, json!({ "seed": 1 })), 3).ledger(Arc::clone(&ledger) as Arc<dyn Ledger>).run().unwrap()
+    };
     let done = run();
     let attempts = frame(&done.table("table")).column("attempts").unwrap().i64().unwrap().iter().collect::<Vec<_>>();
     assert_eq!(attempts, [Some(2), Some(1)]);
     let reasons = texts(&done, "quarantine", "reasons");
     assert_eq!(reasons, [Some("banned claim `guaranteed`; false urgency `Act now`".to_owned())]);
-    assert_eq!((metric(&done, "quarantined"), metric(&done, "failed_texts"), metric(&done, "answers")), (1.0, 4.0, 6.0));
+    assert_eq!(
+        (metric(&done, "quarantined"), metric(&done, "failed_texts"), metric(&done, "answers")),
+        (1.0, 4.0, 6.0)
+    );
     let seeds = |name: &str| -> Vec<u64> {
         let log = server.log();
         let of = |body: &&Value| body["messages"][1]["content"] == format!("Praise {name}");
@@ -131,7 +139,9 @@ fn texts_that_fail_are_written_again_and_then_quarantined() {
 fn json_mode_takes_the_text_and_the_subject_from_their_keys() {
     let server = Server::start(|prompt, _| match prompt {
         "Praise Thing 2" => Act::Answer("Hello, no object today".to_owned()),
-        _ => Act::Answer(json!({ "headline": "News", "body": "Hello there, we have something new for you." }).to_string()),
+        _ => Act::Answer(
+            json!({ "headline": "News", "body": "Hello there, we have something new for you." }).to_string(),
+        ),
     });
     let openai = json!({ "json": true, "text_key": "body", "subject_key": "headline" });
     let done = trial(params(&server, openai), 2).run().unwrap();
@@ -147,10 +157,19 @@ fn json_mode_takes_the_text_and_the_subject_from_their_keys() {
 #[test]
 fn refusals_that_time_does_not_heal_end_the_stage_with_the_words_of_the_service() {
     for (status, code, expected, advice) in [
-        (401, "invalid_api_key", "401: key *** is wrong (invalid_api_key)", "check the key and what it may be used for"),
+        (
+            401,
+            "invalid_api_key",
+            "401: key *** is wrong (invalid_api_key)",
+            "check the key and what it may be used for",
+        ),
         (400, "", "400: key *** is wrong", "check `model`, `max_tokens` and `extra`, and how long the prompts are"),
-        (429, "insufficient_quota", "429: key *** is wrong (insufficient_quota)",
-            "raise the limit with the service; what was paid for is in the ledger"),
+        (
+            429,
+            "insufficient_quota",
+            "429: key *** is wrong (insufficient_quota)",
+            "raise the limit with the service; what was paid for is in the ledger",
+        ),
     ] {
         let server = Server::start(move |_, _| {
             let code = if code.is_empty() { Value::Null } else { json!(code) };
@@ -161,7 +180,9 @@ fn refusals_that_time_does_not_heal_end_the_stage_with_the_words_of_the_service(
         let error = trial(params(&server, openai), 3).secret("LLM_KEY", "sk-123").run().unwrap_err();
         assert_eq!(
             error.message,
-            format!("the service refuses the request: {expected}; 0 of 3 messages are done and in the ledger, 3 are left")
+            format!(
+                "the service refuses the request: {expected}; 0 of 3 messages are done and in the ledger, 3 are left"
+            )
         );
         assert_eq!((error.kind, help(&error)), (ErrorKind::Data, advice));
         assert_eq!(server.log().requests(), 1);
@@ -233,7 +254,8 @@ fn budgets_of_tokens_and_money_stop_within_one_request() {
     // An answer costs 100 + 50 tokens; at most 110 and 60 are set aside for it once the first has come.
     for (budget, limit) in [(json!({ "tokens": 15_000 }), 15_000), (json!({ "cost": 0.03 }), 15_000)] {
         let server = Server::good();
-        let openai = json!({ "budget": budget, "price": { "input": 2.0, "output": 2.0 }, "max_tokens": 60, "system": "" });
+        let openai =
+            json!({ "budget": budget, "price": { "input": 2.0, "output": 2.0 }, "max_tokens": 60, "system": "" });
         trial(params(&server, openai), 300).run().unwrap_err();
         let spent = server.log().requests() * 150;
         assert!(spent <= limit + 150 && spent + 150 > limit - 150, "{spent} of {limit}");
@@ -284,7 +306,12 @@ impl Ledger for Counting {
 }
 
 /// Runs the stage until it ends or `stop` says that it is to be cancelled.
-fn run_until(params: &Value, input: Table, ledger: &Arc<Counting>, stop: impl Fn() -> bool + Sync) -> Result<StageContext, StageError> {
+fn run_until(
+    params: &Value,
+    input: Table,
+    ledger: &Arc<Counting>,
+    stop: impl Fn() -> bool + Sync,
+) -> Result<StageContext, StageError> {
     let stage = StageType::of::<Messages>("test").configure(params).unwrap();
     let monitor = Arc::new(Monitor::default());
     let inputs = BTreeMap::from([("recommendations".to_owned(), input.into())]);

@@ -210,7 +210,7 @@ mod tests {
             let purse = purse(Budget::default());
             purse.learn(1000, 250);
             purse.learn(1000, 200);
-            assert_eq!(purse.reserve(400, 50).await.unwrap(), Amount::request(110, 50));
+            assert_eq!(purse.reserve(500, 50).await.unwrap(), Amount::request(138, 50));
         });
     }
 }

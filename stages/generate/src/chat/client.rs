@@ -227,7 +227,10 @@ mod tests {
 
     #[test]
     fn errors_are_said_in_the_words_of_the_service() {
-        assert_eq!(said(br#"{"error":{"message":"No such model","code":"model_not_found"}}"#), "No such model (model_not_found)");
+        assert_eq!(
+            said(br#"{"error":{"message":"No such model","code":"model_not_found"}}"#),
+            "No such model (model_not_found)"
+        );
         assert_eq!(said(br#"{"error":"no"}"#), "no");
         assert_eq!(said(b"<html>\n502 </html>"), "<html> 502 </html>");
         assert_eq!(said(b""), "");

@@ -181,7 +181,8 @@ mod tests {
         keys.dedup();
         assert_eq!(keys.len(), all);
         // How it is sent is not.
-        let patient = service(json!({ "timeout": 5, "max_retries": 1, "concurrency": 2, "base_url": "http://127.0.0.1:1/v1",
+        let patient =
+            service(json!({ "timeout": 5, "max_retries": 1, "concurrency": 2, "base_url": "http://127.0.0.1:1/v1",
             "budget": { "requests": 9 }, "price": { "input": 1, "output": 2 }, "api_key": "${secret:KEY}" }));
         assert_eq!(patient.key(&hello(), 0), service(json!({})).key(&hello(), 0));
     }
@@ -223,12 +224,11 @@ mod tests {
         assert_eq!(of("**Subject:** A b\nHi"), (Some("A b".into()), "Hi".into()));
         assert_eq!(of("Hi,\nSubject: x"), (None, "Hi,\nSubject: x".into()));
         let json = service(json!({ "json": true }));
-        let entry = |content: &str| Entry { content: content.to_owned(), ..json.answer(
-            br#"{"choices":[{"message":{"content":""}}]}"#, &hello()).unwrap() };
+        let entry = |content: &str| Entry {
+            content: content.to_owned(),
+            ..json.answer(br#"{"choices":[{"message":{"content":""}}]}"#, &hello()).unwrap()
+        };
         assert_eq!(json.parts(&entry(r#"{"subject":"A","text":"Hi"}"#)), Ok((Some("A".into()), "Hi".into())));
-        assert_eq!(
-            json.parts(&entry("Hi")),
-            Err("the answer is not a JSON object with a text at `text`".to_owned())
-        );
+        assert_eq!(json.parts(&entry("Hi")), Err("the answer is not a JSON object with a text at `text`".to_owned()));
     }
 }

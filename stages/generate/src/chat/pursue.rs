@@ -461,7 +461,8 @@ impl Shared {
     fn conclude(&self, have: u64, total: u64) -> Result<(), StageError> {
         let mut state = self.state();
         let left = total - have;
-        let done = format!("{} of {} are done and in the ledger, {} left", count(have), counted(total, "message"), are(left));
+        let done =
+            format!("{} of {} are done and in the ledger, {} left", count(have), counted(total, "message"), are(left));
         match state.stop.take() {
             Some(Stop::Budget(Exhausted { param, limit })) => {
                 let error = StageError::data(format!("the budget of {limit} is used up: {done}"));

@@ -112,7 +112,8 @@ impl Server {
 /// A number that depends on these alone (FNV-1a, then a finisher).
 fn draw(seed: u64, prompt: &str, nth: u32) -> u64 {
     let bytes = seed.to_le_bytes().into_iter().chain(prompt.bytes()).chain(nth.to_le_bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     mixed ^ (mixed >> 33)
 }
@@ -183,7 +184,8 @@ fn answer(writer: &mut TcpStream, log: &Mutex<Log>, prompt: String, text: &str) 
 }
 
 fn reply(writer: &mut TcpStream, status: u16, headers: &str, body: &str, length: usize) -> std::io::Result<()> {
-    let head = format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n");
+    let head =
+        format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n");
     writer.write_all(format!("{head}{body}").as_bytes())?;
     writer.flush()
 }
