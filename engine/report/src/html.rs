@@ -3,16 +3,23 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use stagewright_contract::{Figure, FigureKind};
 
-use crate::chart::{Chart, LOOKS, marker, place_text};
+use crate::chart::{Chart, LOOKS, WIDTH, marker, place_text};
 use crate::number::{self, NONE};
+use crate::text::cut;
 use crate::{Cell, Comparison, Graph, Report, Row, StageRow, State, Status, TablePreview, Variant};
 
 /// A page needs nothing from anywhere, so it may fetch nothing and run nothing, whatever a name in it says.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// How many rows of a chart's numbers and how many of the slowest stages are shown.
+/// How many rows and columns of a chart's numbers and how many of the slowest stages are shown.
 const CHART_ROWS: usize = 200;
+const CHART_COLUMNS: usize = 60;
 const SLOWEST: usize = 12;
+/// How many bytes of the page may be charts and previews of tables: whoever mails a report will be glad of it.
+const CHART_BYTES: usize = 3_000_000;
+const PREVIEW_BYTES: usize = 1_000_000;
+/// How much of a long text a preview shows.
+const PREVIEW_TEXT: usize = 200;
 
 /// The page: HTML, style and figures in one text, without scripts and without anything from elsewhere.
 ///
@@ -284,78 +291,148 @@ fn variants(variants: &[Variant]) -> Markup {
 }
 
 fn charts(charts: &[Figure]) -> Markup {
-    html! { div.charts { @for chart in charts { (figure(chart)) } } }
+    let (shown, left_out) = within(CHART_BYTES, charts.iter().map(figure));
+    html! {
+        div.charts { @for chart in shown { (chart) } }
+        @if left_out > 0 {
+            p.caveat {
+                (number::counted(left_out, "more chart")) " would make this page too large. "
+                "`stagewright get` writes the numbers of each."
+            }
+        }
+    }
+}
+
+/// The first parts of the page, as many as fit into so many bytes, and how many more there are.
+fn within(bytes: usize, mut parts: impl ExactSizeIterator<Item = Markup>) -> (Vec<Markup>, usize) {
+    let mut used = 0;
+    let mut shown = Vec::new();
+    while let Some(part) = parts.next() {
+        used += part.0.len();
+        if used > bytes {
+            return (shown, parts.len() + 1);
+        }
+        shown.push(part);
+    }
+    (shown, 0)
 }
 
 fn figure(figure: &Figure) -> Markup {
     let chart = Chart(figure);
+    let drawing = chart.draw();
+    let legend = chart.legend();
+    let wide = drawing.width > WIDTH;
+    html! {
+        figure.wide[wide] {
+            figcaption { (chart.title) }
+            @if !legend.is_empty() {
+                ul.legend {
+                    @for (look, name) in legend {
+                        li {
+                            svg viewBox="0 0 12 12" aria-hidden="true" {
+                                g class={ "s" (look % LOOKS) } {
+                                    @match chart.kind {
+                                        FigureKind::Line | FigureKind::Scatter => (PreEscaped(marker(look, 6.0, 6.0))),
+                                        FigureKind::Dendrogram => path.joint d="M2 11V2H10V11" {},
+                                        _ => rect.bar x="1" y="1" width="10" height="10" {},
+                                    }
+                                }
+                            }
+                            (name)
+                        }
+                    }
+                }
+            }
+            @if wide { (scroll(&chart.title, &PreEscaped(drawing.svg))) } @else { (PreEscaped(drawing.svg)) }
+            @if let Some(numbers) = numbers(chart) {
+                details {
+                    summary { "Numbers" span.hidden-text { " of " (chart.title) } }
+                    (scroll(&format!("Numbers of {}", chart.title), &numbers))
+                }
+            }
+        }
+    }
+}
+
+/// The numbers of a chart, as far as there is room: a row for each place and a column for each series, or, for a
+/// heatmap, the rows and columns that it has. A tree is its drawing.
+fn numbers(chart: Chart<'_>) -> Option<Markup> {
     let places = chart.places();
-    let numbers = html! {
-        table {
+    let value = |value: Option<f64>| html! { td.num { (value.map_or_else(|| NONE.to_owned(), number::number)) } };
+    match chart.kind {
+        FigureKind::Dendrogram => None,
+        FigureKind::Heatmap => {
+            let columns: Vec<Markup> = places.iter().map(|place| html! { (place_text(place)) }).collect();
+            let rows = chart.series.iter().map(|row| {
+                let of_row = places
+                    .iter()
+                    .take(CHART_COLUMNS)
+                    .map(|place| value(row.points.iter().find(|point| point.x == **place).and_then(|point| point.y)));
+                (html! { (row.name) }, of_row.collect())
+            });
+            Some(matrix(chart, &chart.x_label, &columns, chart.series.len(), rows))
+        }
+        FigureKind::Scatter | FigureKind::Line if chart.kind == FigureKind::Scatter || chart.repeats() => {
+            let points = || chart.0.series.iter().flat_map(|series| series.points.iter().map(move |at| (series, at)));
+            let columns = [html! { (chart.x_label) }, html! { (chart.y_label) }];
+            let rows = points().map(|(series, point)| {
+                (html! { (series.name) }, vec![html! { td.num { (place_text(&point.x)) } }, value(point.y)])
+            });
+            Some(matrix(chart, "", &columns, points().count(), rows))
+        }
+        _ => {
+            let columns: Vec<Markup> = match chart.0.series.as_slice() {
+                [_] => vec![html! { (chart.y_label) }],
+                several => several.iter().map(|series| html! { (series.name) }).collect(),
+            };
+            let rows = places.iter().map(|place| {
+                let of_row = chart.0.series.iter().take(CHART_COLUMNS).map(|series| {
+                    value(series.points.iter().find(|point| point.x == **place).and_then(|point| point.y))
+                });
+                (html! { (place_text(place)) }, of_row.collect())
+            });
+            Some(matrix(chart, &chart.x_label, &columns, places.len(), rows))
+        }
+    }
+}
+
+/// A table of numbers with a heading for each row: a corner, the columns, and so many rows.
+fn matrix(
+    chart: Chart<'_>,
+    corner: &str,
+    columns: &[Markup],
+    height: usize,
+    rows: impl Iterator<Item = (Markup, Vec<Markup>)>,
+) -> Markup {
+    html! {
+        table.pinned {
             caption {
                 span {
                     (chart.title)
-                    @if places.len() > CHART_ROWS {
-                        ", the first " (CHART_ROWS) " of " (number::count(places.len() as u64)) " rows"
+                    @if height > CHART_ROWS { ", the first " (CHART_ROWS) " of " (number::count(height as u64)) " rows" }
+                    @if columns.len() > CHART_COLUMNS {
+                        ", the first " (CHART_COLUMNS) " of " (number::count(columns.len() as u64)) " columns"
                     }
                 }
             }
             thead {
                 tr {
-                    th scope="col" { (chart.x_label) }
-                    @for series in &chart.series {
-                        th.num scope="col" {
-                            @if chart.series.len() > 1 { (series.name) } @else { (chart.y_label) }
-                        }
-                    }
+                    th scope="col" { (corner) }
+                    @for column in columns.iter().take(CHART_COLUMNS) { th.num scope="col" { (column) } }
                 }
             }
             tbody {
-                @for place in places.iter().take(CHART_ROWS) {
-                    tr {
-                        th scope="row" { (place_text(place)) }
-                        @for series in &chart.series {
-                            @let value = series.points.iter().find(|point| point.x == **place).and_then(|point| point.y);
-                            td.num { (value.map_or_else(|| NONE.to_owned(), number::number)) }
-                        }
-                    }
+                @for (name, cells) in rows.take(CHART_ROWS) {
+                    tr { th scope="row" { (name) } @for cell in cells { (cell) } }
                 }
-            }
-        }
-    };
-    html! {
-        figure {
-            figcaption { (chart.title) }
-            @if chart.series.len() > 1 {
-                ul.legend {
-                    @for (at, series) in chart.series.iter().enumerate() {
-                        li {
-                            svg viewBox="0 0 12 12" aria-hidden="true" {
-                                g class={ "s" (at % LOOKS) } {
-                                    @match chart.kind {
-                                        FigureKind::Line | FigureKind::Scatter => (PreEscaped(marker(at, 6.0, 6.0))),
-                                        _ => rect.bar x="1" y="1" width="10" height="10" {},
-                                    }
-                                }
-                            }
-                            (series.name)
-                        }
-                    }
-                }
-            }
-            (PreEscaped(chart.svg()))
-            details {
-                summary { "Numbers" span.hidden-text { " of " (chart.title) } }
-                (scroll(&format!("Numbers of {}", chart.title), &numbers))
             }
         }
     }
 }
 
 fn previews(tables: &[TablePreview]) -> Markup {
-    html! {
-        p.quiet { "The first rows of each. Values of personal columns are never shown." }
-        @for (at, table) in tables.iter().enumerate() {
+    let folded = |(at, table): (usize, &TablePreview)| {
+        html! {
             details open[at == 0] {
                 summary {
                     (table.stage) "." (table.port)
@@ -367,6 +444,14 @@ fn previews(tables: &[TablePreview]) -> Markup {
                 }
                 (scroll(&format!("First rows of {}.{}", table.stage, table.port), &preview(table)))
             }
+        }
+    };
+    let (shown, left_out) = within(PREVIEW_BYTES, tables.iter().enumerate().map(folded));
+    html! {
+        p.quiet { "The first rows of each. Values of personal columns are never shown." }
+        @for table in shown { (table) }
+        @if left_out > 0 {
+            p.caveat { (number::counted(left_out, "more table")) " would make this page too large." }
         }
     }
 }
@@ -400,7 +485,7 @@ fn preview(table: &TablePreview) -> Markup {
                             @if column.personal {
                                 td.personal { "hidden (personal)" }
                             } @else if let Some(value) = value {
-                                td class=[is_number(&column.kind).then_some("num")] { (value) }
+                                td class=[is_number(&column.kind).then_some("num")] { (cut(value, PREVIEW_TEXT)) }
                             } @else {
                                 td.none class=[is_number(&column.kind).then_some("num")] { "null" }
                             }

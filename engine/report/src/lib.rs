@@ -18,6 +18,7 @@ mod comparison;
 mod graph;
 mod html;
 pub mod number;
+mod overlay;
 mod report;
 pub mod table;
 pub mod text;
@@ -25,6 +26,7 @@ pub mod text;
 pub use comparison::{Cell, Comparison, Goal, Row, comparison_text};
 pub use graph::{Edge, Graph, Node, State};
 pub use html::html;
+pub use overlay::overlay;
 pub use report::{
     Change, Check, Column, Output, Parameter, Report, Source, StageRow, Status, TablePreview, Variant, Version,
 };

@@ -5,7 +5,8 @@
 #[path = "../examples/demo/report.rs"]
 mod demo;
 
-use stagewright_report::{Report, StageRow, State, Status, html};
+use stagewright_contract::{Figure, FigureKind, Series};
+use stagewright_report::{Column, Report, StageRow, State, Status, TablePreview, html};
 
 /// The levels of the headings, in order.
 fn headings(page: &str) -> Vec<u32> {
@@ -150,6 +151,91 @@ fn hostile_names_are_only_text() {
     }
 }
 
+/// The page of a report that has figures and nothing else.
+fn page_of(charts: Vec<Figure>) -> String {
+    html(&Report { charts, ..Report::default() })
+}
+
+/// The rows of the only table of numbers, cell by cell.
+fn numbers(page: &str) -> Vec<Vec<&str>> {
+    let table = page.split_once("<table class=\"pinned\"").unwrap().1.split_once("</table>").unwrap().0;
+    let cell = |part: &'_ str| -> Option<usize> { part.rfind('>').map(|at| at + 1) };
+    table
+        .split("</tr>")
+        .map(|row| {
+            let cells = row.split("</t").filter(|part| part.contains("<th") || part.contains("<td"));
+            cells.filter_map(|part| Some(&part[cell(part)?..])).collect::<Vec<_>>()
+        })
+        .filter(|row| !row.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_kind_of_figure_has_its_drawing_and_its_numbers() {
+    let figure = |kind| {
+        Figure::new(kind, "Title", "across", "measure")
+            .with(Series::new("first", [("a", 1.0), ("b", 0.5)]))
+            .with(Series::new("second", [("a", 0.25)]))
+    };
+    let by_series = [["across", "first", "second"], ["a", "1", "0.2500"], ["b", "0.5000", "–"]];
+    for kind in [FigureKind::Line, FigureKind::Bar] {
+        assert_eq!(numbers(&page_of(vec![figure(kind)])), by_series, "{kind:?}");
+    }
+    let page = page_of(vec![figure(FigureKind::Heatmap)]);
+    assert_eq!(numbers(&page), [["across", "a", "b"], ["first", "1", "0.5000"], ["second", "0.2500", "–"]]);
+    assert!(!page.contains("class=\"legend\""), "its rows have their names");
+    let page = page_of(vec![figure(FigureKind::Scatter)]);
+    let points = [["", "across", "measure"], ["first", "a", "1"], ["first", "b", "0.5000"], ["second", "a", "0.2500"]];
+    assert_eq!(numbers(&page), points);
+    // The steps of a curve have several heights at one place, and all are among the numbers.
+    let steps = Figure::new(FigureKind::Line, "Title", "across", "measure")
+        .with(Series::new("step", [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]));
+    let points = [["", "across", "measure"], ["step", "0", "0"], ["step", "0", "1"], ["step", "1", "1"]];
+    assert_eq!(numbers(&page_of(vec![steps])), points);
+
+    let tree = Figure::new(FigureKind::Dendrogram, "Title", "across", "measure")
+        .with(Series::new("group", [(1.0, 0.0), (1.0, 2.0), (2.0, 2.0), (2.0, 0.0)]));
+    let page = page_of(vec![tree]);
+    assert!(page.contains("class=\"joint s0\"") && page.contains("class=\"legend\""));
+    assert!(!page.contains("<table") && !page.contains("in the table below"), "a tree is its drawing");
+}
+
+#[test]
+fn whatever_is_in_a_figure_it_has_a_place_on_the_page() {
+    for kind in [FigureKind::Line, FigureKind::Bar, FigureKind::Scatter, FigureKind::Heatmap, FigureKind::Dendrogram] {
+        for series in [vec![], vec![Series::new("", Vec::<(f64, f64)>::new())], vec![Series::new("s", [("x", 1e308)])]]
+        {
+            let page = page_of(vec![Figure { series, ..Figure::new(kind, "", "", "") }]);
+            assert!(page.contains("Nothing to draw"), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn a_page_stays_small_and_says_what_it_leaves_out() {
+    let heavy = |at: usize| {
+        let cells = move || (0..60).map(move |column| (format!("column {column}"), 0.123_456));
+        (0..60).fold(Figure::new(FigureKind::Heatmap, format!("figure {at}"), "x", "y"), |figure, row| {
+            figure.with(Series::new(format!("row {row}"), cells()))
+        })
+    };
+    let long = "x".repeat(10_000);
+    let column = || Column { name: "text".to_owned(), kind: "utf8".to_owned(), personal: false };
+    let table = |at: usize| {
+        let head = vec![vec![Some(long.clone()); 40]; 8];
+        TablePreview::new(format!("stage {at}"), "table", 8, (0..40).map(|_| column()).collect(), head)
+    };
+    let page = html(&Report {
+        charts: (0..30).map(heavy).collect(),
+        tables: (0..30).map(table).collect(),
+        ..Report::default()
+    });
+    assert!(page.len() < 5_000_000, "{}", page.len());
+    assert!(page.contains("figure 0") && page.contains(" more charts would make this page too large."));
+    assert!(page.contains("stage 0") && page.contains(" more tables would make this page too large."));
+    assert!(!html(&demo::report()).contains("too large"));
+}
+
 #[test]
 fn a_failed_run_says_what_failed() {
     let mut report = demo::report();
@@ -207,5 +293,8 @@ fn colours_have_contrast() {
             assert!(contrast(colour(scheme, text), colour(scheme, "tint")) >= 4.5, "{text} on tint: {scheme}");
         }
         assert!(contrast(colour(scheme, "ink"), colour(scheme, "bad-tint")) >= 4.5);
+        for cell in ["above", "below"] {
+            assert!(contrast(colour(scheme, "ink"), colour(scheme, cell)) >= 4.5, "ink on {cell}: {scheme}");
+        }
     }
 }

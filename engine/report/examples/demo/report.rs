@@ -198,6 +198,13 @@ fn charts() -> Vec<Figure> {
                 ],
             )],
         },
+        correlation(),
+        confusion(),
+        prices(),
+        clusters(),
+        merges(),
+        roc(),
+        categories(),
         Figure {
             title: "Mean spend by age".to_owned(),
             x_label: "age".to_owned(),
@@ -209,6 +216,111 @@ fn charts() -> Vec<Figure> {
             ],
         },
     ]
+}
+
+/// Numbers between 0 and 1 that look drawn by chance and are always the same.
+fn noise() -> impl FnMut() -> f64 {
+    let mut state = 0x2545_f491_u32;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        f64::from(state) / f64::from(u32::MAX)
+    }
+}
+
+fn correlation() -> Figure {
+    let names = ["total_user_spent", "age", "order_frequency", "num_of_item", "sale_price", "retail_price"];
+    let strength = |a: usize, b: usize| match (a.min(b), a.max(b)) {
+        (a, b) if a == b => Some(1.0),
+        (4, 5) => Some(0.98),
+        (0, 2 | 3) => Some(0.71),
+        (2, 3) => Some(0.83),
+        (1, 5) => None,
+        (1, b) => Some(-0.04 * b as f64),
+        (a, b) => Some(0.11 * a as f64 - 0.17 * (b as f64 - 3.0)),
+    };
+    let row = |a: usize| Series {
+        name: names[a].to_owned(),
+        points: (0..names.len()).map(|b| Point { x: names[b].into(), y: strength(a, b) }).collect(),
+    };
+    (0..names.len()).map(row).fold(
+        Figure::new(FigureKind::Heatmap, "Correlation of columns", "column", "Pearson's correlation"),
+        Figure::with,
+    )
+}
+
+fn confusion() -> Figure {
+    let row = |name: &str, cells: [f64; 2]| Series::new(name, ["predicted no", "predicted yes"].into_iter().zip(cells));
+    Figure::new(FigureKind::Heatmap, "Confusion matrix", "predicted", "rows")
+        .with(row("actual no", [24_016.0, 51_204.0]))
+        .with(row("actual yes", [10_118.0, 111_433.0]))
+}
+
+fn prices() -> Figure {
+    let bars = (0..11).map(|at| {
+        let (low, high) = if at == 10 { (100, 200) } else { (at * 10, at * 10 + 10) };
+        (
+            format!("({low}, {high}]"),
+            [812.0, 1_405.0, 1_288.0, 903.0, 640.0, 401.0, 277.0, 180.0, 95.0, 51.0, 108.0][at],
+        )
+    });
+    Figure::new(FigureKind::Bar, "Distribution of mean sale_price per user", "mean sale_price per user", "users")
+        .with(Series::new("count", bars))
+}
+
+fn clusters() -> Figure {
+    let mut noise = noise();
+    let mut cloud = |name: &str, number: usize, x: f64, y: f64| {
+        let points: Vec<(f64, f64)> = (0..number)
+            .map(|_| (x + 40.0 * (noise() + noise() - 1.0), (y + 90.0 * (noise() + noise() + noise() - 1.5)).max(1.0)))
+            .collect();
+        Series::new(name, points)
+    };
+    Figure::new(FigureKind::Scatter, "Spend by age", "age", "£ per user")
+        .with(cloud("cluster 0", 700, 40.0, 90.0))
+        .with(cloud("cluster 1", 180, 44.0, 260.0))
+        .with(cloud("noise", 12, 45.0, 480.0))
+}
+
+fn merges() -> Figure {
+    let mut noise = noise();
+    let mut figure = Figure::new(FigureKind::Dendrogram, "Dendrogram of the last merges", "groups of rows", "distance");
+    // Two trees that grow by a leaf or a pair at a time, and the joint above them.
+    let mut tops = Vec::new();
+    for (name, first, leaves) in [("cluster 0", 1_u32, 19_u32), ("cluster 1", 20, 8)] {
+        let mut branches: Vec<(f64, f64)> = (first..first + leaves).map(|leaf| (f64::from(leaf), 0.0)).collect();
+        let mut height = 6.0;
+        while branches.len() > 1 {
+            let at = (noise() * (branches.len() - 1) as f64) as usize;
+            let (left, right) = (branches[at], branches.remove(at + 1));
+            height += 1.0 + 3.0 * noise();
+            let corners = [left, (left.0, height), (right.0, height), right];
+            figure = figure.with(Series::new(name, corners));
+            branches[at] = ((left.0 + right.0) / 2.0, height);
+        }
+        tops.extend(branches);
+    }
+    figure.with(Series::new("", [tops[0], (tops[0].0, 96.0), (tops[1].0, 96.0), tops[1]]))
+}
+
+fn roc() -> Figure {
+    let curve = |bend: f64| (0..=240).map(move |at| f64::from(at) / 240.0).map(move |x| (x, x.powf(bend)));
+    Figure::new(FigureKind::Line, "ROC curve", "false positive rate", "true positive rate")
+        .with(Series::new("as-published", curve(0.55)))
+        .with(Series::new("honest", curve(0.3)))
+        .with(Series::new("chance", [(0.0, 0.0), (1.0, 1.0)]))
+}
+
+fn categories() -> Figure {
+    let mut noise = noise();
+    let names: Vec<String> = (1..=26).map(|at| format!("category {at}")).collect();
+    (0..22)
+        .map(|age| {
+            let cells: Vec<f64> = names.iter().map(|_| (noise() * noise() * 90.0).round()).collect();
+            Series::new(format!("{}–{}", 18 + age * 3, 21 + age * 3), names.iter().map(String::as_str).zip(cells))
+        })
+        .fold(Figure::new(FigureKind::Heatmap, "category by age", "category", "rows"), Figure::with)
 }
 
 fn tables() -> Vec<TablePreview> {
