@@ -1,12 +1,12 @@
 //! The report of a run, gathered from the plan, the outcome and the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use stagewright_contract::{Artifact, CONTRACT_VERSION, Figure, FigureKind, Kind, Series, Table, stage_seed};
+use stagewright_contract::{Artifact, CONTRACT_VERSION, Digest, Figure, FigureKind, Kind, Series, Table, stage_seed};
 use stagewright_core::{BASE, NodeId, Plan};
 use stagewright_report::{
     Change, Check, Column, Comparison, Output, Parameter, Report, Source, StageRow, State, Status, TablePreview,
-    Variant, Version,
+    Variant, Version, overlay,
 };
 use stagewright_runtime::{NodeStatus, Options, RunOutcome};
 use stagewright_store::{RunEnd, Store};
@@ -20,7 +20,7 @@ use crate::load::Loaded;
 const HEAD: usize = 8;
 /// Tables above this size are not read for the report.
 const LARGE: u64 = 256 << 20;
-/// Above this many stages, the report shows no tables.
+/// Above this many stages, the report shows no tables; and so many figures are read at most.
 const MANY: usize = 200;
 
 /// Gathers the report.
@@ -35,14 +35,12 @@ pub(crate) fn build(
 ) -> Result<Report, Failure> {
     let mut tables = Vec::new();
     let mut charts: Vec<Figure> = comparison.map(|comparison| curves(comparison, metrics)).unwrap_or_default();
+    charts.extend(figures(plan, outcome, store));
     let mut checks = Vec::new();
     if plan.nodes.len() <= MANY {
         for id in 0..plan.nodes.len() {
             for (port, table) in read_tables(outcome, id, store) {
                 let node = &plan.nodes[id];
-                if let Some(chart) = figure(plan, id, &port, &table)? {
-                    charts.push(chart);
-                }
                 if node.stage_type.name() == "clean.expect" && port == "report" {
                     checks.extend(expectations(plan, id, &table)?);
                 }
@@ -185,28 +183,55 @@ fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePr
     })
 }
 
-/// Tables of a number of clusters and a score are drawn.
-fn figure(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<Option<Figure>, Failure> {
-    let titles = [("elbow", "WCSS by number of clusters"), ("silhouettes", "Silhouette by number of clusters")];
-    let Some((_, title)) = titles.iter().find(|(name, _)| *name == port) else { return Ok(None) };
-    let names: Vec<&str> = table.names().collect();
-    let [x, y, ..] = names.as_slice() else { return Ok(None) };
-    let frame = stagewright_frame::to_frame(table)?;
-    let xs = stagewright_frame::numbers(&frame, x)?;
-    let ys = stagewright_frame::numbers(&frame, y)?;
-    let points: Vec<(f64, f64)> = xs.into_iter().zip(ys).filter_map(|(x, y)| Some((x?, y?))).collect();
-    let node = &plan.nodes[id];
-    let stage = match variant_of(plan, &node.variant) {
-        Some(variant) => format!("{} ({variant})", node.stage),
-        None => node.stage.clone(),
-    };
-    Ok(Some(Figure {
-        title: format!("{stage}: {title}"),
-        x_label: (*x).to_owned(),
-        y_label: (*y).to_owned(),
-        kind: FigureKind::Line,
-        series: vec![Series::new(*y, points)],
-    }))
+/// The figures that the stages put out, in the order of the stages. Where variants have different ones of a stage, they
+/// are in one chart if they go together, and beside each other otherwise; what several have in common is there once. One
+/// that is damaged is left out: the next run finds it.
+fn figures(plan: &Plan, outcome: &RunOutcome, store: &Store) -> Vec<Figure> {
+    let mut ports: Vec<(&str, &str)> = Vec::new();
+    let mut found: HashMap<(&str, &str), Vec<(Digest, Vec<&str>)>> = HashMap::new();
+    for variant in &plan.variants {
+        for (stage, id) in &variant.stages {
+            for (port, output) in outcome.nodes[*id].outputs.iter().filter(|(_, output)| output.kind == Kind::Figure) {
+                let of_port = found.entry((stage, port)).or_insert_with(|| {
+                    ports.push((stage, port));
+                    Vec::new()
+                });
+                match of_port.iter_mut().find(|(digest, _)| *digest == output.digest) {
+                    Some((_, variants)) => variants.push(&variant.name),
+                    None => of_port.push((output.digest, vec![&variant.name])),
+                }
+            }
+        }
+    }
+    let mut figures = Vec::new();
+    for (stage, port) in ports {
+        let different = found.remove(&(stage, port)).unwrap_or_default();
+        let everywhere = different.len() == 1 && different.iter().all(|(_, of)| of.len() == plan.variants.len());
+        let read: Vec<(String, Figure)> = different
+            .into_iter()
+            .take(MANY.saturating_sub(figures.len()))
+            .filter_map(|(digest, variants)| match store.read(Kind::Figure, digest) {
+                Ok(Artifact::Figure(figure)) => Some((listed(&variants), (*figure).clone())),
+                _ => None,
+            })
+            .collect();
+        match overlay(&read) {
+            Some(figure) => figures.push(Figure { title: format!("{stage}: {}", figure.title), ..figure }),
+            None => figures.extend(read.into_iter().map(|(variants, figure)| {
+                let stage = if everywhere { stage.to_owned() } else { format!("{stage} ({variants})") };
+                Figure { title: format!("{stage}: {}", figure.title), ..figure }
+            })),
+        }
+    }
+    figures
+}
+
+/// The names of a few variants, or of the first of many.
+fn listed(variants: &[&str]) -> String {
+    match variants {
+        [first, second, _, _, ..] => format!("{first}, {second} and {} more", variants.len() - 2),
+        few => few.join(", "),
+    }
 }
 
 fn expectations(plan: &Plan, id: NodeId, table: &Table) -> Result<Vec<Check>, Failure> {
