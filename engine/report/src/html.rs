@@ -324,7 +324,7 @@ fn figure(figure: &Figure) -> Markup {
     let wide = drawing.width > WIDTH;
     html! {
         figure.wide[wide] {
-            figcaption { (chart.title) }
+            figcaption { (prose(&chart.title)) }
             @if !legend.is_empty() {
                 ul.legend {
                     @for (look, name) in legend {

@@ -45,12 +45,16 @@ pub(super) fn draw(chart: Chart<'_>) -> Drawing {
             };
             let y_top = top + index as f64 * (THICK + 2.0);
             let (from, to) = (x_of(y.min(0.0)), x_of(y.max(0.0)));
+            if y != 0.0 {
+                svg += &format!(
+                    "<g class=\"s{}\"><rect class=\"bar\" x=\"{from:.1}\" y=\"{y_top:.1}\" width=\"{:.1}\" \
+                     height=\"{THICK}\" rx=\"1.5\"/></g>",
+                    index % LOOKS,
+                    (to - from).max(1.0),
+                );
+            }
             svg += &format!(
-                "<g class=\"s{}\"><rect class=\"bar\" x=\"{from:.1}\" y=\"{y_top:.1}\" width=\"{:.1}\" \
-                 height=\"{THICK}\" rx=\"1.5\"/></g><text class=\"tick\" x=\"{WIDTH}\" y=\"{:.1}\" \
-                 text-anchor=\"end\">{}</text>",
-                index % LOOKS,
-                (to - from).max(1.0),
+                "<text class=\"tick\" x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 y_top + 10.5,
                 scale.number(y)
             );

@@ -10,7 +10,7 @@ use crate::text::{cut, xml};
 /// More columns than this would be thinner than a line.
 const COLUMNS: usize = 240;
 /// How far apart texts stand that lean.
-const LEANING: f64 = 13.0;
+const LEANING: f64 = 17.0;
 /// The sine of 45 degrees.
 const LEAN: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
@@ -47,10 +47,12 @@ pub(super) fn draw(chart: Chart<'_>) -> Option<Drawing> {
             let Some(y) = series.points.iter().find(|point| point.x == **place).and_then(height) else { continue };
             let x = middle(at) - slot * 0.42 + thick * index as f64;
             let (top, bottom) = (up.at(y.max(0.0)), up.at(y.min(0.0)));
-            svg += &format!(
-                "<rect class=\"bar\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{thick:.1}\" height=\"{:.1}\"{edge}/>",
-                (bottom - top).max(0.5)
-            );
+            if y != 0.0 {
+                svg += &format!(
+                    "<rect class=\"bar\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{thick:.1}\" height=\"{:.1}\"{edge}/>",
+                    (bottom - top).max(0.5)
+                );
+            }
             if valued {
                 svg += &format!(
                     "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",

@@ -131,6 +131,15 @@ fn ranges_in_order_stand_and_names_lie() {
 }
 
 #[test]
+fn what_is_0_has_no_bar_but_its_number() {
+    for names in [["(0, 9]", "(9, 20]"], ["Jeans", "Swim"]] {
+        let svg = draw(FigureKind::Bar, vec![Series::new("rows", names.into_iter().zip([0.0, 2.0]))]);
+        assert_eq!(svg.matches("class=\"bar\"").count(), 1, "{names:?}");
+        assert!(texts(&svg).contains(&"0") && texts(&svg).contains(&"2"));
+    }
+}
+
+#[test]
 fn cells_hold_their_values_where_they_find_room() {
     let row = |name: &str, values: [Option<f64>; 2]| Series {
         name: name.to_owned(),
