@@ -266,6 +266,7 @@ impl<'a> Watch<'a> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::scores::{log_loss, rmse};
     use crate::testing::{Data, auc, data};
@@ -369,7 +370,7 @@ mod tests {
     fn a_missing_value_goes_where_it_fits() {
         // Missing and large are alike; -1 is not.
         let column: Vec<f64> = (0..200).map(|row| [f64::NAN, -1.0, 1.0, -1.0][row % 4]).collect();
-        let class: Vec<f64> = column.iter().map(|value| f64::from(!(*value < 0.0))).collect();
+        let class: Vec<f64> = column.iter().map(|value| f64::from(value.is_nan() || *value > 0.0)).collect();
         let matrix = Matrix::new(vec![column], 200);
         let fit = fit(&matrix, &class, Loss::Log, &LIMITS, None, |_| Ok::<(), ()>(())).unwrap();
         assert!(fit.boosting.trees[0].cut(0).is_some_and(|cut| !cut.missing_left && cut.threshold == 0.0));

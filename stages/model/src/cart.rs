@@ -138,18 +138,26 @@ impl Order {
     }
 }
 
-/// Puts the rows that go left first, both sides in their order before.
+/// Puts the rows that go left first, both sides in their order before; returns how many go left.
 pub(crate) fn divide(rows: &mut [u32], scratch: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
-    // Both writes always happen, and the one that does not count is overwritten later.
+    let left = sift(rows, scratch, goes_left);
+    let rights = rows.len() - left;
+    rows[left..].copy_from_slice(&scratch[..rights]);
+    left
+}
+
+/// Moves the rows that go left to the front and copies the others to the front of `rights`, both in their order before;
+/// returns how many go left.
+pub(crate) fn sift(rows: &mut [u32], rights: &mut [u32], goes_left: impl Fn(u32) -> bool) -> usize {
+    // Without a branch, which would often be foreseen wrongly: both writes always happen, and the one that does not count
+    // is overwritten later.
     let mut left = 0;
     for at in 0..rows.len() {
         let row = rows[at];
         rows[left] = row;
-        scratch[at - left] = row;
+        rights[at - left] = row;
         left += usize::from(goes_left(row));
     }
-    let rights = rows.len() - left;
-    rows[left..].copy_from_slice(&scratch[..rights]);
     left
 }
 
@@ -221,6 +229,7 @@ fn best_of(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::impurity::Criterion;
     use crate::scores::{log_loss, rmse};

@@ -269,6 +269,7 @@ impl Histogram {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

@@ -236,6 +236,7 @@ fn linear(vectors: &SupportVectors) -> (LinearPredictor, Vec<f64>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use serde_json::json;
     use stagewright_contract::{Monitor, StageContext};
 

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::Limits;
 use super::sums::{Scale, Sums};
 use crate::bins::{Bins, Feature, MISSING};
+use crate::cart::sift;
 use crate::tree::{Cut, Tree};
 
 /// One feature's histogram: the sums of the rows in each bin.
@@ -262,7 +263,7 @@ fn best_of(splits: Vec<Option<Split>>) -> Option<Split> {
 }
 
 fn total(row_sums: &[Sums]) -> Sums {
-    let chunks: Vec<Sums> = row_sums.par_chunks(CHUNK).map(|chunk| sum(chunk)).collect();
+    let chunks: Vec<Sums> = row_sums.par_chunks(CHUNK).map(sum).collect();
     sum(&chunks)
 }
 
@@ -280,20 +281,11 @@ fn gather(row_sums: &[Sums], rows: &[u32]) -> Vec<Sums> {
 
 /// Puts the rows that go left first, both sides in their order before; returns how many go left.
 fn partition(rows: &mut [u32], scratch: &mut [u32], bins: &[u8], split: &Split) -> usize {
-    // Within each chunk, in place: both writes always happen, and the one that does not count is overwritten later.
+    // First within each chunk.
     let lefts: Vec<usize> = rows
         .par_chunks_mut(CHUNK)
         .zip(scratch.par_chunks_mut(CHUNK))
-        .map(|(rows, rights)| {
-            let mut left = 0;
-            for at in 0..rows.len() {
-                let row = rows[at];
-                rows[left] = row;
-                rights[at - left] = row;
-                left += usize::from(split.goes_left(bins[row as usize]));
-            }
-            left
-        })
+        .map(|(rows, rights)| sift(rows, rights, |row| split.goes_left(bins[row as usize])))
         .collect();
     let total = lefts.iter().sum();
     let (mut left_end, mut right_end) = (0, total);
