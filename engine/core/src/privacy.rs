@@ -13,9 +13,11 @@ pub(crate) type Connection<'a> = (&'a InputSpec, usize, String);
 
 /// The columns that may be personal at every output of the stages of a variant, as far as it was followed.
 pub(crate) struct Flow {
-    /// By stage: its inputs as (port, where from, which output), and its outputs.
-    stages: Vec<(Vec<(String, usize, String)>, PersonalColumns)>,
+    stages: Vec<Followed>,
 }
+
+/// A stage as far as it was followed: its inputs as (port, where from, which output), and its outputs.
+type Followed = (Vec<(String, usize, String)>, PersonalColumns);
 
 impl Flow {
     pub(crate) fn new(stages: usize) -> Self {

@@ -81,7 +81,7 @@ fn the_united_kingdom_is_as_published() {
     // The linkage is deterministic, so Ward's clusters are the same.
     let ward = space.json(&format!("get ward.silhouettes --format json {tail}"));
     for (k, reference) in golden["silhouette"]["ward"].as_object().unwrap() {
-        let row = ward.as_array().unwrap().iter().find(|row| row["k"].to_string() == *k).unwrap();
+        let row = ward.as_array().unwrap().iter().find(|row| row["k"].as_u64() == k.parse().ok()).unwrap();
         let (silhouette, reference) = (row["silhouette"].as_f64().unwrap(), reference.as_f64().unwrap());
         assert!((silhouette - reference).abs() < 1e-6, "Ward at k = {k}: {silhouette} against {reference}");
     }
@@ -95,7 +95,7 @@ fn the_united_kingdom_is_as_published() {
     assert_eq!(sizes("ward_profile"), expected("ward_sizes"));
     let spectral = space.json(&format!("get spectral.silhouettes --format json {tail}"));
     for (k, reference) in golden["silhouette"]["spectral"].as_object().unwrap() {
-        let row = spectral.as_array().unwrap().iter().find(|row| row["k"].to_string() == *k).unwrap();
+        let row = spectral.as_array().unwrap().iter().find(|row| row["k"].as_u64() == k.parse().ok()).unwrap();
         let (silhouette, reference) = (row["silhouette"].as_f64().unwrap(), reference.as_f64().unwrap());
         assert!((silhouette - reference).abs() < 0.02, "spectral at k = {k}: {silhouette} against {reference}");
     }
