@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// List the runs in the journal, or show one
     Runs(RunsArgs),
+    /// Decide about messages that are to be reviewed: in the terminal, or with a form
+    Review(ReviewArgs),
     /// Look after the store
     Store(StoreArgs),
     /// Write a small workflow to start from
@@ -72,7 +74,9 @@ impl Command {
                 StoreCommand::Verify(args) => args.json,
                 StoreCommand::Erase(args) => args.json,
             },
-            Self::Graph(_) | Self::Schema | Self::Get(_) | Self::Init(_) | Self::Completions(_) => false,
+            Self::Graph(_) | Self::Schema | Self::Get(_) | Self::Init(_) | Self::Completions(_) | Self::Review(_) => {
+                false
+            }
         }
     }
 }
@@ -253,6 +257,65 @@ pub(crate) struct RunsShowArgs {
     /// Print JSON, for machines
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ReviewArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ReviewCommand>,
+    /// The workflow file [default: workflow.yaml]
+    #[arg(value_name = "WORKFLOW")]
+    pub(crate) workflow: Option<PathBuf>,
+    /// The stage, of type `generate.review` [default: the only one]
+    #[arg(value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Of which variant
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    pub(crate) variant: String,
+    /// Who decides [default: the user who is logged in]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reviewer: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReviewCommand {
+    /// Write a form with the pending messages
+    Export(ReviewExportArgs),
+    /// Read the decisions of a form that was filled in
+    Import(ReviewImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReviewExportArgs {
+    /// The workflow file
+    #[arg(value_name = "WORKFLOW")]
+    pub(crate) workflow: PathBuf,
+    /// The stage, of type `generate.review`
+    #[arg(value_name = "STAGE")]
+    pub(crate) stage: String,
+    /// Of which variant
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    pub(crate) variant: String,
+    /// Write to a file instead of the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReviewImportArgs {
+    /// The workflow file
+    #[arg(value_name = "WORKFLOW")]
+    pub(crate) workflow: PathBuf,
+    /// The stage, of type `generate.review`
+    #[arg(value_name = "STAGE")]
+    pub(crate) stage: String,
+    /// The form
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Of which variant
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    pub(crate) variant: String,
 }
 
 /// For commands that need a store but no workflow.

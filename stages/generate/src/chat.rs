@@ -21,9 +21,9 @@ use crate::templates::{Fields, Templates};
 ///
 /// Requests go to `{base_url}/chat/completions`. A refusal for lack of patience (429), an error of the server (5xx), a
 /// time-out and a reply that is cut off or garbled are tried again, up to `max_retries` times, after a pause that
-/// doubles from a quarter of a second to a minute, with jitter, and is as long as `Retry-After` says. Other refusals (400, 401,
-/// 403, 404, …) end the stage with the text of the service. What an answer costs is counted in its `usage`, or
-/// estimated from the length of the texts where there is none.
+/// doubles from a quarter of a second to a minute, with jitter, and is as long as `Retry-After` says. Other refusals
+/// (400, 401, 403, 404, …) end the stage with the text of the service. What an answer costs is counted in its `usage`,
+/// or estimated from the length of the texts where there is none.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -143,8 +143,8 @@ Write a short personal e-mail to a customer of ours that recommends {{ products|
 {% for product in products %}{% if product.why %}About {{ product.name }}: {{ product.why }}.
 {% endif %}{% endfor %}\
 Be friendly, engaging and persuasive, in at most 80 words. Name no other products. Begin with a line `Subject: …`, \
-then greet the customer {% if merge.first_name %}as {{ merge.first_name }}{% else %}without a name{% endif %}. Leave no \
-placeholders to be filled in{% if merge.first_name %} but that one{% endif %}."
+then greet the customer {% if merge.first_name %}as {{ merge.first_name }}{% else %}without a name{% endif %}. \
+Leave no placeholders to be filled in{% if merge.first_name %} but that one{% endif %}."
         .to_owned()
 }
 

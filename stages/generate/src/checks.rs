@@ -284,7 +284,8 @@ impl Checker {
                     "a telephone number",
                     fixed(
                         r"(?x) \+[0-9][0-9\ ().-]{7,}[0-9] | \([0-9]{3}\)\ ?[0-9]{3}[-.\ ]?[0-9]{4}\b
-                        | \b[0-9]{3}[-.\ ][0-9]{3}[-.\ ][0-9]{4}\b | \b0[0-9]{2,4}[-/.\ ][0-9]{3,4}[-.\ ]?[0-9]{3,5}\b | \b0[0-9]{9,10}\b",
+                        | \b[0-9]{3}[-.\ ][0-9]{3}[-.\ ][0-9]{4}\b
+                        | \b0[0-9]{2,4}[-/.\ ][0-9]{3,4}[-.\ ]?[0-9]{3,5}\b | \b0[0-9]{9,10}\b",
                     )?,
                 ),
             ],
@@ -458,8 +459,8 @@ mod tests {
 
     #[test]
     fn a_good_text_passes() {
-        let text = "Hello %%first_name%%, we think that you will like Olive oil extra virgin and the Miracle Cure Balm, \
-                    since you have bought them 6 times since 2024-01-03. Tea goes well with it. Call it a day!";
+        let text = "Hello %%first_name%%, we think that you will like Olive oil extra virgin and the Miracle Cure \
+                    Balm, since you have bought them 6 times since 2024-01-03. Tea goes well with it. Call it a day!";
         assert_eq!(reasons(text), [""; 0]);
     }
 

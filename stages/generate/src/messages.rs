@@ -182,8 +182,8 @@ with:
             Port::input(
                 "recommendations",
                 Kind::Table,
-                "One row per user and recommended product: the user, product and rank columns, and others that templates \
-                 may name.",
+                "One row per user and recommended product: the user, product and rank columns, and others that \
+                 templates may name.",
             ),
             Port::input("products", Kind::Table, "One row per product: its name, category, price and others.")
                 .optional(),
@@ -191,8 +191,8 @@ with:
             Port::output(
                 "table",
                 Kind::Table,
-                "One row per user whose text passed every check, ascending: the user column, `message_id` (the first 32 \
-                 hexadecimal digits of a digest of user, subject and text), `subject` (null without one), `text`, \
+                "One row per user whose text passed every check, ascending: the user column, `message_id` (the first \
+                 32 hexadecimal digits of a digest of user, subject and text), `subject` (null without one), `text`, \
                  `provider`, `model` (null for templates), `attempts` (int64, how many texts it took), \
                  `prompt_tokens` and `completion_tokens` of the last (int64, null for templates).",
             ),
@@ -204,9 +204,9 @@ with:
             Port::output(
                 "metrics",
                 Kind::Metrics,
-                "`users`, `messages` (texts that passed), `quarantined`, `failed_texts` (those written again included); \
-                 of a service `answers`, `prompt_tokens`, `completion_tokens` and, where prices are set, `cost` that \
-                 the messages rest on, whichever run paid for them.",
+                "`users`, `messages` (texts that passed), `quarantined`, `failed_texts` (those written again \
+                 included); of a service `answers`, `prompt_tokens`, `completion_tokens` and, where prices are set, `cost` \
+                 that the messages rest on, whichever run paid for them.",
             ),
         ]
     }

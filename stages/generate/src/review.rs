@@ -14,9 +14,9 @@ use crate::grammar::counted;
 
 /// Let people decide about messages: what they approve goes on, as it is or edited.
 ///
-/// The decisions are a CSV file with the columns `message_id`, `decision` (`approve`, `reject` or `edit`), `subject` and
-/// `text` (after an edit; an empty one stays as it is), `reviewer` and `note`; it may not be there yet. `stagewright
-/// review WORKFLOW STAGE` asks for decisions in the terminal and writes them down; `review export` writes a form for a
+/// The decisions are a CSV file with the columns `message_id`, `decision` (`approve`, `reject` or `edit`), `subject`
+/// and `text` (after an edit; an empty one stays as it is), `reviewer` and `note`; it may not be there yet.
+/// `stagewright review WORKFLOW STAGE` asks for decisions in the terminal and writes them down; `review export` writes a form for a
 /// spreadsheet, and `review import` reads it back. The file is part of the stage's key, so that whatever follows is
 /// computed again when a decision changes. A decision holds for a message of one user with one text: when the text is
 /// written anew, it is pending again. What was edited has to pass the checks of its text; until it does, the message
@@ -54,8 +54,8 @@ with: { decisions: reviews/spring.csv, merge_fields: [first_name] }";
             Port::input(
                 "messages",
                 Kind::Table,
-                "One row per message: `message_id`, `text`, perhaps `subject`, and others; the first column is shown as \
-                 the user.",
+                "One row per message: `message_id`, `text`, perhaps `subject`, and others; the first column is shown \
+                 as the user.",
             ),
             Port::output(
                 "approved",
@@ -126,13 +126,10 @@ with: { decisions: reviews/spring.csv, merge_fields: [first_name] }";
         }
         let failing = rows.iter().filter(|row| !row.reasons.is_empty()).count() as u64;
         if failing > 0 {
-            context.warn(format!(
-                "{} a check and stay pending: see `reasons`",
-                match failing {
-                    1 => "1 edited text fails".to_owned(),
-                    many => format!("{many} edited texts fail"),
-                }
-            ));
+            context.warn(match failing {
+                1 => "1 edited text fails a check and stays pending: see `reasons`".to_owned(),
+                many => format!("{many} edited texts fail a check and stay pending: see `reasons`"),
+            });
         }
         let frame = to_frame(&table)?;
         let count = |fate: Fate| rows.iter().filter(|row| row.fate == fate).count() as f64;

@@ -89,13 +89,16 @@ fn texts_of_your_own_replace_the_built_in_ones() {
     let done = run(json!({ "top": 2, "merge_fields": ["first_name"], "template": {
         "subjects": ["{{ count|number|capital }} for you"],
         "greetings": ["Dear {{ merge.first_name }},"],
-        "openings": ["As {{ user.segment|with_article }} customer you get {{ count }} {{ plural(count, 'idea', 'ideas') }}."],
-        "bodies": ["{{ products|map(attribute='name')|join_and }}{% if first.reason %}: {{ first.reason }}{% endif %}."],
+        "openings": ["As {{ user.segment|with_article }} customer you get {{ count }} \
+            {{ plural(count, 'idea', 'ideas') }}."],
+        "bodies": ["{{ products|map(attribute='name')|join_and }}\
+            {% if first.reason %}: {{ first.reason }}{% endif %}."],
         "closings": ["Yours,"], "signatures": ["{{ sender }}"] } }));
     assert_eq!(column(&done, "table", "subject")[0], "Two for you");
     assert_eq!(
         column(&done, "table", "text")[0],
-        "Dear %%first_name%%,\n\nAs an occasional customer you get 2 ideas.\n\nOrange Juice and Greek Olive Oil.\n\nYours,\n\n\
+        "Dear %%first_name%%,\n\nAs an occasional customer you get 2 ideas.\n\nOrange Juice and Greek Olive Oil.\n\n\
+         Yours,\n\n\
          Your shop team"
     );
 }

@@ -69,10 +69,8 @@ fn each_user_gets_the_answer_to_their_prompt() {
     assert!((metric(&done, "cost") - 0.0015).abs() < 1e-12);
     assert_eq!(
         done.warnings,
-        [
-            "5 requests for 5 answers in this run; 0 came from the ledger; 750 tokens in all, 0.0015 USD with all that may \
-          have been charged"
-        ]
+        ["5 requests for 5 answers in this run; 0 came from the ledger; 750 tokens in all, 0.0015 USD with all that \
+          may have been charged"]
     );
     let log = server.log();
     assert_eq!(log.authorization.as_deref(), Some("Bearer sk-123"));
@@ -205,7 +203,8 @@ fn a_message_that_cannot_be_had_does_not_keep_the_others() {
     let error = run(&server, 4).unwrap_err();
     assert_eq!(
         error.message,
-        "1 answer could not be had, the last because of 503: busy; 3 of 4 messages are done and in the ledger, 1 is left"
+        "1 answer could not be had, the last because of 503: busy; 3 of 4 messages are done and in the \
+         ledger, 1 is left"
     );
     assert_eq!((error.kind, help(&error)), (ErrorKind::Environment, "run again: what is done is not asked for again"));
     assert_eq!(server.log().asked["Praise Thing 2"], 2);
