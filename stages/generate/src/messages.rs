@@ -205,8 +205,8 @@ with:
                 "metrics",
                 Kind::Metrics,
                 "`users`, `messages` (texts that passed), `quarantined`, `failed_texts` (those written again \
-                 included); of a service `answers`, `prompt_tokens`, `completion_tokens` and, where prices are set, `cost` \
-                 that the messages rest on, whichever run paid for them.",
+                 included); of a service `answers`, `prompt_tokens`, `completion_tokens` and, where prices are set, \
+                 `cost` that the messages rest on, whichever run paid for them.",
             ),
         ]
     }

@@ -129,7 +129,7 @@ impl Desk {
         let previews = preview(&plan, &store, None)?;
         let producer = &plan.nodes[input.node].stage;
         let manifest = previews[input.node].manifest.as_ref();
-        let output = manifest.and_then(|manifest| manifest.outputs.get(&input.output)).ok_or_else(|| {
+        let output = manifest.and_then(|manifest| manifest.outputs.get(&input.from)).ok_or_else(|| {
             Failure::usage(format!("`{producer}` is not in the store: {}", previews[input.node].reason))
                 .with_help(format!("execute it first: `stagewright run {}`", workflow.display()))
         })?;
