@@ -28,22 +28,23 @@ pub(super) fn draw(chart: Chart<'_>) -> Drawing {
     let plot = (WIDTH - name_room - value_room).max(60.0);
     let x_of = |y: f64| name_room + if high > low { (y - low) / (high - low) * plot } else { 0.0 };
 
-    let group = chart.series.len() as f64 * (THICK + 2.0) + 8.0;
-    let mut bottom = 24.0 + group * shown.len() as f64;
+    let mut bottom = 24.0;
     let mut svg = format!(
         "<text class=\"axis\" x=\"0\" y=\"11\">{}</text><text class=\"axis\" x=\"{WIDTH}\" y=\"11\" \
          text-anchor=\"end\">{}</text>\n",
         xml(&cut(&chart.x_label, 24)),
         xml(&cut(&chart.y_label, 30))
     );
-    for (row, (place, name)) in shown.iter().zip(&names).enumerate() {
-        let top = 24.0 + group * row as f64;
-        svg += &format!("<text class=\"label\" x=\"0\" y=\"{:.1}\">{}</text>", top + 10.5, xml(name));
+    for (place, name) in shown.iter().zip(&names) {
+        svg += &format!("<text class=\"label\" x=\"0\" y=\"{:.1}\">{}</text>", bottom + 10.5, xml(name));
+        let top = bottom;
         for (index, series) in chart.series.iter().enumerate() {
             let Some(y) = series.points.iter().find(|point| point.x == **place).and_then(height) else {
                 continue;
             };
-            let y_top = top + index as f64 * (THICK + 2.0);
+            // No room is kept for a bar that is not there: series may share the places out among them.
+            let y_top = bottom;
+            bottom += THICK + 2.0;
             let (from, to) = (x_of(y.min(0.0)), x_of(y.max(0.0)));
             if y != 0.0 {
                 svg += &format!(
@@ -59,6 +60,7 @@ pub(super) fn draw(chart: Chart<'_>) -> Drawing {
                 scale.number(y)
             );
         }
+        bottom = bottom.max(top + THICK + 2.0) + 8.0;
         svg.push('\n');
     }
     if low < 0.0 {

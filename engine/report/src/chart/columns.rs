@@ -25,7 +25,10 @@ pub(super) fn draw(chart: Chart<'_>) -> Option<Drawing> {
     let mut up = Upward::new(heights().fold(0.0, f64::min), heights().fold(0.0, f64::max));
     let texts: Vec<String> = places.iter().map(|place| cut(&place_text(place), 16)).collect();
     let wide = texts.iter().map(|text| length(text)).fold(0.0, f64::max);
-    let numbers = places.iter().all(|place| matches!(place, X::Number(_)));
+    let numbers = places.iter().all(|place| match place {
+        X::Number(_) => true,
+        X::Name(name) => name.parse::<f64>().is_ok(),
+    });
     let leaning = !numbers && wide + 6.0 > (RIGHT - up.left) / places.len() as f64;
     // A text that leans ends below its column and begins left of it.
     if leaning {

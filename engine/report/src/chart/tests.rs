@@ -140,6 +140,20 @@ fn what_is_0_has_no_bar_but_its_number() {
 }
 
 #[test]
+fn series_that_share_the_places_out_leave_no_gaps() {
+    let svg = draw(FigureKind::Bar, vec![Series::new("kept", [("a", 2.0)]), Series::new("dropped", [("b", 1.0)])]);
+    assert!(svg.contains("viewBox=\"0 0 360 70\""), "two bars high: {svg}");
+    assert!(svg.contains(" y=\"24.0\"") && svg.contains(" y=\"47.0\""), "each bar is beside its name: {svg}");
+}
+
+#[test]
+fn numbers_that_are_names_stand_upright() {
+    let many = (0..30).map(|at| (at.to_string(), 1.0));
+    let svg = draw(FigureKind::Bar, vec![Series::new("rows", many)]);
+    assert!(!svg.contains("rotate") && texts(&svg).contains(&"28"), "{svg}");
+}
+
+#[test]
 fn cells_hold_their_values_where_they_find_room() {
     let row = |name: &str, values: [Option<f64>; 2]| Series {
         name: name.to_owned(),
