@@ -1,6 +1,6 @@
 //! The report of a run, gathered from the plan, the outcome and the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use stagewright_contract::{Artifact, CONTRACT_VERSION, Digest, Figure, FigureKind, Kind, Series, Table, stage_seed};
 use stagewright_core::{BASE, NodeId, Plan};
@@ -183,29 +183,35 @@ fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePr
     })
 }
 
+/// A port that puts figures out, and which variants have which.
+struct FigurePort<'a> {
+    stage: &'a str,
+    name: &'a str,
+    different: Vec<(Digest, Vec<&'a str>)>,
+}
+
 /// The figures that the stages put out, in the order of the stages. Where variants have different ones of a stage, they
 /// are in one chart if they go together, and beside each other otherwise; what several have in common is there once. One
 /// that is damaged is left out: the next run finds it.
 fn figures(plan: &Plan, outcome: &RunOutcome, store: &Store) -> Vec<Figure> {
-    let mut ports: Vec<(&str, &str)> = Vec::new();
-    let mut found: HashMap<(&str, &str), Vec<(Digest, Vec<&str>)>> = HashMap::new();
+    let mut ports: Vec<FigurePort<'_>> = Vec::new();
     for variant in &plan.variants {
         for (stage, id) in &variant.stages {
-            for (port, output) in outcome.nodes[*id].outputs.iter().filter(|(_, output)| output.kind == Kind::Figure) {
-                let of_port = found.entry((stage, port)).or_insert_with(|| {
-                    ports.push((stage, port));
-                    Vec::new()
-                });
-                match of_port.iter_mut().find(|(digest, _)| *digest == output.digest) {
+            for (name, output) in outcome.nodes[*id].outputs.iter().filter(|(_, output)| output.kind == Kind::Figure) {
+                let at = ports.iter().position(|port| port.stage == stage && port.name == name).unwrap_or(ports.len());
+                if at == ports.len() {
+                    ports.push(FigurePort { stage, name, different: Vec::new() });
+                }
+                let different = &mut ports[at].different;
+                match different.iter_mut().find(|(digest, _)| *digest == output.digest) {
                     Some((_, variants)) => variants.push(&variant.name),
-                    None => of_port.push((output.digest, vec![&variant.name])),
+                    None => different.push((output.digest, vec![&variant.name])),
                 }
             }
         }
     }
     let mut figures = Vec::new();
-    for (stage, port) in ports {
-        let different = found.remove(&(stage, port)).unwrap_or_default();
+    for FigurePort { stage, different, .. } in ports {
         let everywhere = different.len() == 1 && different.iter().all(|(_, of)| of.len() == plan.variants.len());
         let read: Vec<(String, Figure)> = different
             .into_iter()
