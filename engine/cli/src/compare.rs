@@ -76,7 +76,7 @@ pub(crate) fn comparison(spec: &CompareSpec, plan: &Plan, metrics: &VariantMetri
                         value: Some(value),
                         difference: Some(value - base),
                         relative: (base != 0.0).then(|| (value - base) / base.abs()),
-                        note: None,
+                        ..Cell::default()
                     },
                     _ => Cell { value: metric.value, ..Cell::default() },
                 }
@@ -87,10 +87,18 @@ pub(crate) fn comparison(spec: &CompareSpec, plan: &Plan, metrics: &VariantMetri
             Goal::Minimize => stagewright_report::Goal::Minimize,
             Goal::Describe => stagewright_report::Goal::Describe,
         };
-        rows.push(Row { metric: format!("{}.{}", reference.stage, reference.metric), goal, cells });
+        rows.push(Row { metric: format!("{}.{}", reference.stage, reference.metric), goal, guardrail: false, cells });
     }
     let (unit, units) = unit.map_or((None, None), |(unit, units)| (Some(unit), units));
-    (!rows.is_empty()).then_some(Comparison { title: None, baseline: against, variants, rows, unit, units })
+    (!rows.is_empty()).then_some(Comparison {
+        title: None,
+        baseline: against,
+        variants,
+        rows,
+        unit,
+        units,
+        ..Comparison::default()
+    })
 }
 
 /// All metrics as JSON: variant → `stage.metric` → value.

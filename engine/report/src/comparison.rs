@@ -21,6 +21,55 @@ pub struct Comparison {
     pub unit: Option<String>,
     /// How many units.
     pub units: Option<u64>,
+    /// What can be said about each variant but the baseline; the reader's answer.
+    #[serde(default)]
+    pub conclusions: Vec<Conclusion>,
+    /// The level of the intervals, such as 0.95; `None` where nothing was tested.
+    #[serde(default)]
+    pub level: Option<f64>,
+    /// How p-values were corrected for the number of tests, in words: `Holm over 6 tests`.
+    #[serde(default)]
+    pub correction: Option<String>,
+}
+
+/// What the tests say about one variant or one of its metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It differs from the baseline, for the better.
+    Better,
+    /// It differs from the baseline, for the worse.
+    Worse,
+    /// A difference large enough to matter would probably have been seen, and was not.
+    NoDifferenceShown,
+    /// There are too few units to see a difference that matters.
+    Underpowered,
+    /// The two cannot be compared.
+    Invalid,
+}
+
+impl Verdict {
+    /// The verdict in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::NoDifferenceShown => "no difference shown",
+            Self::Underpowered => "underpowered",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// One variant's verdict over all metrics, as a sentence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// The variant.
+    pub variant: String,
+    /// What holds for it.
+    pub verdict: Verdict,
+    /// One sentence: on which metrics, by how much, with which interval.
+    pub text: String,
 }
 
 /// One metric of every variant.
@@ -30,6 +79,9 @@ pub struct Row {
     pub metric: String,
     /// Which way is better.
     pub goal: Goal,
+    /// Whether it only must not get worse.
+    #[serde(default)]
+    pub guardrail: bool,
     /// A cell for each variant, in their order.
     pub cells: Vec<Cell>,
 }
@@ -57,6 +109,24 @@ pub struct Cell {
     pub relative: Option<f64>,
     /// What a reader has to know, such as `not comparable: other test users`.
     pub note: Option<String>,
+    /// The confidence interval of the difference.
+    #[serde(default)]
+    pub interval: Option<[f64; 2]>,
+    /// The confidence interval of the relative difference.
+    #[serde(default)]
+    pub relative_interval: Option<[f64; 2]>,
+    /// The p-value of no difference.
+    #[serde(default)]
+    pub p_value: Option<f64>,
+    /// The p-value after the correction for several tests.
+    #[serde(default)]
+    pub p_adjusted: Option<f64>,
+    /// What the test says; `None` for the baseline and where nothing was tested.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// How it was tested, in words: `paired bootstrap (BCa) over 2,017 users`.
+    #[serde(default)]
+    pub method: Option<String>,
 }
 
 impl Comparison {
@@ -244,7 +314,7 @@ mod tests {
             value: Some(value),
             difference: Some(value - baseline),
             relative: (baseline != 0.0).then(|| (value - baseline) / baseline),
-            note: None,
+            ..Cell::default()
         }
     }
 
@@ -258,11 +328,13 @@ mod tests {
                 Row {
                     metric: "ndcg@10".to_owned(),
                     goal: Goal::Maximize,
+                    guardrail: false,
                     cells: vec![alone(0.1234), cell(0.1301, 0.1234), cell(0.09, 0.1234)],
                 },
                 Row {
                     metric: "log_loss".to_owned(),
                     goal: Goal::Minimize,
+                    guardrail: false,
                     cells: vec![
                         alone(0.61),
                         Cell {
@@ -276,11 +348,13 @@ mod tests {
                 Row {
                     metric: "users".to_owned(),
                     goal: Goal::Describe,
+                    guardrail: false,
                     cells: vec![alone(3677.0), cell(3677.0, 3677.0), Cell::default()],
                 },
             ],
             unit: Some("user".to_owned()),
             units: Some(3677),
+            ..Comparison::default()
         }
     }
 

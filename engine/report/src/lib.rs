@@ -23,7 +23,7 @@ mod report;
 pub mod table;
 pub mod text;
 
-pub use comparison::{Cell, Comparison, Goal, Row, comparison_text};
+pub use comparison::{Cell, Comparison, Conclusion, Goal, Row, Verdict, comparison_text};
 pub use graph::{Edge, Graph, Node, State};
 pub use html::html;
 pub use overlay::overlay;

@@ -80,11 +80,11 @@ fn row(metric: &str, goal: Goal, values: [f64; 3]) -> Row {
                 value: Some(value),
                 difference: Some(value - values[0]),
                 relative: (values[0] != 0.0).then(|| (value - values[0]) / values[0]),
-                note: None,
+                ..Cell::default()
             },
         })
         .collect();
-    Row { metric: metric.to_owned(), goal, cells }
+    Row { metric: metric.to_owned(), goal, guardrail: false, cells }
 }
 
 fn comparison(title: &str, rows: Vec<Row>, units: u64) -> Comparison {
@@ -95,6 +95,7 @@ fn comparison(title: &str, rows: Vec<Row>, units: u64) -> Comparison {
         rows,
         unit: Some("user".to_owned()),
         units: Some(units),
+        ..Comparison::default()
     }
 }
 
