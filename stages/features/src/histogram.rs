@@ -10,6 +10,7 @@ use stagewright_frame::{polars_error, require, to_frame, to_table};
 use crate::bins::Bins;
 use crate::category::{cut, distinct_values, marked_by_name, no_repeats, number, shown_to_readers};
 use crate::keys::{Keys, distinct, finite, rows_have};
+use crate::sum::Sum;
 use crate::summary::Summary;
 
 /// Count how the numbers of a column spread over bins, of each row or of each user.
@@ -340,9 +341,7 @@ fn counts(groups: &Keys, values: &Keys, agg: Aggregation) -> Vec<u64> {
 #[derive(Clone, Copy, Default)]
 struct Group {
     count: u64,
-    sum: f64,
-    /// What rounding took from the sum (Kahan): a mean on the edge of a bin should stay there.
-    lost: f64,
+    sum: Sum,
     min: f64,
     max: f64,
     first: f64,
@@ -356,16 +355,13 @@ impl Group {
         self.count += 1;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        let value = value - self.lost;
-        let sum = self.sum + value;
-        self.lost = sum - self.sum - value;
-        self.sum = sum;
+        self.sum.add(value);
     }
 
     fn value(&self, agg: Aggregation) -> Option<f64> {
         let value = match agg {
-            Aggregation::Mean => self.sum / self.count as f64,
-            Aggregation::Sum => return Some(self.sum),
+            Aggregation::Mean => self.sum.value() / self.count as f64,
+            Aggregation::Sum => return Some(self.sum.value()),
             Aggregation::Min => self.min,
             Aggregation::Max => self.max,
             Aggregation::First => self.first,

@@ -4,6 +4,8 @@ use polars::prelude::{Column, DataFrame, GroupsIndicator, IdxCa, IdxSize, Polars
 use stagewright_contract::{StageContext, StageError};
 use stagewright_frame::{column, numbers, polars_error};
 
+use crate::sum::Sum;
+
 /// Which key each row has.
 pub(crate) struct Keys {
     /// The distinct values in ascending order, without null, under the name of the column.
@@ -94,20 +96,25 @@ pub(crate) fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
 /// A mean of what is known.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Mean {
-    pub(crate) sum: f64,
+    sum: Sum,
     count: u64,
 }
 
 impl Mean {
     pub(crate) fn add(&mut self, value: Option<f64>) {
         if let Some(value) = value {
-            self.sum += value;
+            self.sum.add(value);
             self.count += 1;
         }
     }
 
+    /// The sum of what is known; 0 where nothing is.
+    pub(crate) fn sum(self) -> f64 {
+        self.sum.value()
+    }
+
     /// The mean, if anything is known.
     pub(crate) fn value(self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
+        (self.count > 0).then(|| self.sum.value() / self.count as f64)
     }
 }

@@ -20,6 +20,7 @@ mod rfm;
 mod scale;
 mod select;
 mod split;
+mod sum;
 mod summary;
 mod tails;
 mod time;

@@ -114,7 +114,7 @@ impl Stage for Product {
             .map(|(&repeaters, &buyers)| (buyers > 0).then(|| repeaters as f64 / buyers as f64))
             .collect();
 
-        let revenue: Vec<f64> = price.iter().map(|price| price.sum).collect();
+        let revenue: Vec<f64> = price.iter().map(|price| price.sum()).collect();
         let mean_price: Vec<Option<f64>> = price.into_iter().map(Mean::value).collect();
         let mut columns = vec![
             products.values.clone(),

@@ -6,6 +6,7 @@ use stagewright_frame::{column, polars_error, require, to_frame, to_table};
 
 use crate::keys::{Keys, Mean, finite};
 use crate::names;
+use crate::sum::Sum;
 
 /// Sum up each user's purchases: money spent, number of orders and of items.
 ///
@@ -96,24 +97,26 @@ impl Stage for User {
         let orders = Keys::of(&frame, &self.order)?;
 
         let prices = finite(&frame, &self.price)?;
-        let mut total = vec![0.0; users.len()];
+        let mut total = vec![Sum::default(); users.len()];
         for (row, user) in users.rows() {
-            total[user] += prices[row].unwrap_or(0.0);
+            total[user].add(prices[row].unwrap_or(0.0));
         }
+        let total: Vec<f64> = total.into_iter().map(Sum::value).collect();
 
         let items = finite(&frame, &self.items)?;
         let mut rows: Vec<(usize, u32, usize)> =
             users.rows().filter_map(|(row, user)| orders.of_row[row].map(|order| (user, order, row))).collect();
         rows.sort_unstable();
         let mut frequency = vec![0i64; users.len()];
-        let mut item_count = vec![0.0; users.len()];
+        let mut item_count = vec![Sum::default(); users.len()];
         for order in rows.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let user = order[0].0;
             frequency[user] += 1;
             let mut mean = Mean::default();
             order.iter().for_each(|&(_, _, row)| mean.add(items[row]));
-            item_count[user] += mean.value().unwrap_or(0.0);
+            item_count[user].add(mean.value().unwrap_or(0.0));
         }
+        let item_count: Vec<f64> = item_count.into_iter().map(Sum::value).collect();
 
         let mut columns = vec![users.values.clone(), Column::new(TOTAL.into(), total)];
         for name in &self.carry {

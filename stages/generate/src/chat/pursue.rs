@@ -334,6 +334,7 @@ impl Shared {
                         let kept = keep(&*self.ledger, key, &entry);
                         self.purse.learn(prompt.bytes(), entry.prompt_tokens);
                         self.purse.settle(most, Amount::request(entry.prompt_tokens, entry.completion_tokens));
+                        let kept = kept.map_err(|error| self.stop::<()>(Stop::Refused(error)));
                         let mut pace = self.pace();
                         pace.ended();
                         pace.answered();
@@ -344,10 +345,7 @@ impl Shared {
                         state.answers += 1;
                         state.in_a_row = 0;
                         drop(state);
-                        return match kept {
-                            Ok(()) => Some(entry),
-                            Err(error) => self.stop(Stop::Refused(error)),
-                        };
+                        return kept.is_ok().then_some(entry);
                     }
                     None => Refusal {
                         why: "the reply is not that of a chat-completions service".to_owned(),
@@ -358,8 +356,10 @@ impl Shared {
                 },
                 Reply::Again(refusal) => refusal,
                 Reply::Never(error) => {
+                    // Before the place is free: the next in line must see it.
+                    let nothing = self.stop(Stop::Refused(error));
                     self.release(most, Amount { requests: 1, ..Amount::default() });
-                    return self.stop(Stop::Refused(error));
+                    return nothing;
                 }
             };
             // What may have been counted by the service counts here, too.
@@ -369,18 +369,23 @@ impl Shared {
             if refusal.too_fast {
                 self.pace().refused(sent, now, pause.min(PATIENCE));
             }
-            self.release(most, cost);
             if pause > PATIENCE {
                 let error = StageError::environment(format!(
                     "the service wants to be left alone for {} minutes: {}",
                     pause.as_secs() / 60,
                     refusal.why
                 ));
-                return self.stop(Stop::Refused(error.with_help("run again then: what was paid for is in the ledger")));
+                let help = "run again then: what was paid for is in the ledger";
+                let nothing = self.stop(Stop::Refused(error.with_help(help)));
+                self.release(most, cost);
+                return nothing;
             }
             let Some(backoff) = backoff else {
-                return self.unheard(refusal.why);
+                let nothing = self.unheard(refusal.why);
+                self.release(most, cost);
+                return nothing;
             };
+            self.release(most, cost);
             if !self.rest(backoff.max(pause)).await {
                 return None;
             }
@@ -402,14 +407,15 @@ impl Shared {
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
-            let next = self.pace().next(Instant::now(), most.tokens());
+            let next = (!*stopped.borrow()).then(|| self.pace().next(Instant::now(), most.tokens()));
             let go_on = match next {
-                Next::Go => {
+                None => false,
+                Some(Next::Go) => {
                     self.state().requests += 1;
                     return Some(most);
                 }
-                Next::After(wait) => self.rest(wait).await,
-                Next::Ended => tokio::select! {
+                Some(Next::After(wait)) => self.rest(wait).await,
+                Some(Next::Ended) => tokio::select! {
                     biased;
                     _ = stopped.wait_for(|stopped| *stopped) => false,
                     () = ended => true,
