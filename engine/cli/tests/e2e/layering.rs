@@ -9,6 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stagewright-contract", &[]),
     ("stagewright-code-digest", &[]),
     ("stagewright-unify", &[]),
+    ("stagewright-compare", &[]),
     ("stagewright-report", &["stagewright-contract"]),
     ("stagewright-core", &["stagewright-contract"]),
     ("stagewright-store", &["stagewright-contract"]),
@@ -26,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "stagewright",
         &[
             "stagewright-contract",
+            "stagewright-compare",
             "stagewright-core",
             "stagewright-store",
             "stagewright-runtime",
@@ -44,8 +46,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What a crate of stage types may use: neither the engine nor another crate of stage types.
-const STAGE: &[&str] = &["stagewright-contract", "stagewright-frame", "stagewright-unify", "stagewright-code-digest"];
+/// What a crate of stage types may use: neither the engine nor another crate of stage types. The statistics of a
+/// comparison are no engine: the command `compare` and the stages that compare should say the same of the same numbers.
+const STAGE: &[&str] = &[
+    "stagewright-contract",
+    "stagewright-compare",
+    "stagewright-frame",
+    "stagewright-unify",
+    "stagewright-code-digest",
+];
 
 fn packages() -> Vec<Package> {
     MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().unwrap().packages
