@@ -60,7 +60,7 @@ pub use digest::Digest;
 pub use error::{ErrorKind, StageError};
 pub use figure::{Figure, FigureKind, Point, Series, X};
 pub use ledger::{Ledger, MemoryLedger};
-pub use metrics::{Goal, Metric, Metrics};
+pub use metrics::{Goal, Metric, Metrics, Sample, UnitsTable};
 pub use model::{Model, ModelFeature, Task};
 pub use privacy::{Disclosure, PersonalColumns, Secret, SecretUse, SecretValue, personal_among};
 pub use source::{Source, SourceFile};

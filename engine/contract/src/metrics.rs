@@ -23,6 +23,37 @@ pub struct Metric {
     pub value: Option<f64>,
     /// Which way is better.
     pub goal: Goal,
+    /// How it comes from single units; `None` where it cannot be taken apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
+}
+
+/// Where the single units stand that metrics are computed from: a table port of the same stage, with a row per unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitsTable {
+    /// The port.
+    pub port: String,
+    /// The columns that tell its rows apart; where there are none, the order of the rows does.
+    pub keys: Vec<String>,
+}
+
+/// How a metric comes from the rows of the table of units ([`Metrics::units_table`]), so that two variants can be
+/// compared unit by unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sample {
+    /// The mean of a column of numbers. A metric that is no mean of its own is one of its linearised values: the metric
+    /// plus the influence of the unit on it, which is what the delta method takes the variance of.
+    Mean(String),
+    /// The share of rows in which a boolean column is true.
+    Share(String),
+    /// The area under the ROC curve: the probability that a row in which `outcome` is true has the higher `score`.
+    Auc {
+        /// The column of scores.
+        score: String,
+        /// The boolean column of outcomes.
+        outcome: String,
+    },
 }
 
 /// The artifact of a `metrics` port: named numbers, and over which test units they were computed.
@@ -37,6 +68,9 @@ pub struct Metrics {
     pub units: Option<u64>,
     /// A digest of the identities of those units and of what is true of them.
     pub units_digest: Option<Digest>,
+    /// The table with a row per unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units_table: Option<UnitsTable>,
     /// The numbers by name, such as `ndcg@10`.
     pub values: BTreeMap<String, Metric>,
 }
@@ -56,6 +90,22 @@ impl Metrics {
         self
     }
 
+    /// Names the port with the table that has a row per unit, and the columns that tell its rows apart.
+    #[must_use]
+    pub fn with_units_at(mut self, port: &str, keys: &[String]) -> Self {
+        self.units_table = Some(UnitsTable { port: port.to_owned(), keys: keys.to_vec() });
+        self
+    }
+
+    /// Says how metrics that are there come from the table of units.
+    pub fn sampled<'a>(&mut self, samples: impl IntoIterator<Item = (&'a str, Sample)>) {
+        for (name, sample) in samples {
+            if let Some(metric) = self.values.get_mut(name) {
+                metric.sample = Some(sample);
+            }
+        }
+    }
+
     /// Adds a metric; `None` where it is undefined.
     ///
     /// # Errors
@@ -67,7 +117,7 @@ impl Metrics {
         }
         // `-0.0` and `0.0` are one value and must be one text.
         let value = value.map(|value| if value == 0.0 { 0.0 } else { value });
-        self.values.insert(name, Metric { value, goal });
+        self.values.insert(name, Metric { value, goal, sample: None });
         Ok(())
     }
 }

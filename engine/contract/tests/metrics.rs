@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
-use stagewright_contract::{Artifact, Bytes, Digest, ErrorKind, Goal, Kind, Metrics};
+use stagewright_contract::{Artifact, Bytes, Digest, ErrorKind, Goal, Kind, Metrics, Sample};
 
 fn encode(metrics: Metrics) -> String {
     let mut bytes = Vec::new();
@@ -30,6 +30,20 @@ fn the_bytes_are_json_sorted_by_name() {
             Digest::of(b"x")
         )
     );
+}
+
+#[test]
+fn a_metric_may_say_how_it_comes_from_single_units() {
+    let mut metrics = Metrics::new().with_units_at("per_user", &["user_id".to_owned()]);
+    metrics.insert("auc", Some(0.75), Goal::Maximize).unwrap();
+    let auc = Sample::Auc { score: "probability".to_owned(), outcome: "outcome".to_owned() };
+    metrics.sampled([("auc", auc), ("absent", Sample::Mean("absent".to_owned()))]);
+    let text = encode(metrics.clone());
+    assert_eq!(
+        text,
+        r#"{"unit":null,"units":null,"units_digest":null,"units_table":{"port":"per_user","keys":["user_id"]},"values":{"auc":{"value":0.75,"goal":"maximize","sample":{"auc":{"score":"probability","outcome":"outcome"}}}}}"#
+    );
+    assert_eq!(decode(&text), metrics);
 }
 
 #[test]

@@ -12,12 +12,14 @@ use rand::seq::index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{
-    Digest, Disclosure, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Stage, StageContext, StageError, Table,
+    Digest, Disclosure, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Sample, Stage, StageContext,
+    StageError, Table,
 };
 use stagewright_frame::{Ids, numbers, to_frame};
 
 use crate::groups::Groups;
 use crate::outputs::{counts, personal, put};
+use crate::per_row::{self, check_keys};
 use crate::units::{Keys, Units};
 use fairness::{GroupScores, by_group, group_scores};
 pub(crate) use ranked::share;
@@ -133,6 +135,9 @@ const TABLES: [(&str, &[&str]); 9] = [
     ("by_group", fairness::COLUMNS),
 ];
 
+/// The columns of `per_row` after the keys.
+const PER_ROW: [&str; 8] = ["outcome", "probability", "accuracy", "precision", "recall", "f1", "log_loss", "brier"];
+
 impl Stage for Classification {
     const TYPE: &'static str = "evaluate.classification";
     const EXAMPLE: &'static str = "\
@@ -199,6 +204,13 @@ with: { target: reordered, keys: [order_id, product_id], threshold: 0.5 }";
                  outcome was `predicted` and is `actual` (boolean).",
             ),
             Port::output(
+                "per_row",
+                Kind::Table,
+                "One row per test case, for comparisons row by row: the columns of `keys`, the `outcome` (boolean), the \
+                 `probability`, and what the row adds to `accuracy` (boolean: rightly told), `precision`, `recall` and \
+                 `f1` (linearised), `log_loss` and `brier`.",
+            ),
+            Port::output(
                 "by_group",
                 Kind::Table,
                 "All rows (`column` and `group` null), then each group: `column`, `group`, `rows`, `positives`, \
@@ -231,11 +243,13 @@ with: { target: reordered, keys: [order_id, product_id], threshold: 0.5 }";
                 return Err(ParamError::new(format!("{parameter}/{index}"), message));
             }
         }
-        Ok(())
+        check_keys(&self.keys, &PER_ROW)
     }
 
     fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
-        personal(&TABLES, &self.holding(), inputs)
+        let per_row: Vec<&str> = self.keys.iter().map(String::as_str).chain(PER_ROW).collect();
+        let tables: Vec<(&str, &[&str])> = TABLES.into_iter().chain([("per_row", per_row.as_slice())]).collect();
+        personal(&tables, &self.holding(), inputs)
     }
 
     fn discloses(&self) -> Vec<Disclosure> {
@@ -271,7 +285,7 @@ with: { target: reordered, keys: [order_id, product_id], threshold: 0.5 }";
         };
         let calibration = curves::bins(&ranked, &edges);
 
-        let mut metrics = Metrics::new().over("row", ranked.rows(), rows.units);
+        let mut metrics = Metrics::new().over("row", ranked.rows(), rows.units).with_units_at("per_row", &self.keys);
         overall(&mut metrics, &ranked, confusion)?;
         let distance = |bin: &curves::Bin| Some((bin.total - bin.positives as f64).abs());
         let distances = calibration.iter().filter_map(distance).sum::<f64>();
@@ -280,10 +294,15 @@ with: { target: reordered, keys: [order_id, product_id], threshold: 0.5 }";
         for (groups, scores) in groups.iter().zip(&by) {
             fairness::differences(&mut metrics, &groups.column, scores, self.min_group_rows)?;
         }
+        let mean = |name| (name, Sample::Mean(str::to_owned(name)));
+        let auc = Sample::Auc { score: "probability".to_owned(), outcome: "outcome".to_owned() };
+        metrics.sampled(["precision", "recall", "f1", "log_loss", "brier"].map(mean));
+        metrics.sampled([("accuracy", Sample::Share("accuracy".to_owned())), ("auc", auc)]);
         self.warn(context, &ranked, &groups, &by);
 
         let all = GroupScores::of(&ranked, self.threshold);
         self.tables(context, &input, &ranked, &calibration)?;
+        put(context, "per_row", self.per_row(&frame, &rows)?, &self.holding(), &input)?;
         put(context, "by_group", by_group(&all, &groups, &by), &self.holding(), &input)?;
         let [negative, positive] = self.classes();
         context.put("roc_figure", figures::roc(&ranked))?;
@@ -430,7 +449,40 @@ impl Classification {
         ];
         let scores = scores.into_iter().map(|(table, column)| (table, column, self.probability.as_str()));
         let groups = self.groups.iter().map(|name| ("by_group", "group", name.as_str()));
-        scores.chain([("sample", "actual", self.target.as_str())]).chain(groups).collect()
+        let per_row = PER_ROW.into_iter().flat_map(|column| {
+            [("per_row", column, self.probability.as_str()), ("per_row", column, self.target.as_str())]
+        });
+        let actual = [("sample", "actual", self.target.as_str())];
+        scores.chain(actual).chain(groups).chain(per_row).collect()
+    }
+
+    /// What each row adds to the measures.
+    fn per_row(&self, frame: &DataFrame, rows: &Rows) -> Result<Vec<Column>, StageError> {
+        let taking_part: Vec<bool> = rows.cases.iter().map(Option::is_some).collect();
+        let cases: Vec<(f64, bool)> = rows.cases.iter().flatten().copied().collect();
+        let flagged = |(score, _): &(f64, bool)| *score >= self.threshold;
+        let number = f64::from;
+        let outcomes: Vec<bool> = cases.iter().map(|case| case.1).collect();
+        let right: Vec<bool> = cases.iter().map(|case| flagged(case) == case.1).collect();
+        let hit = |case: &(f64, bool)| number(flagged(case) && case.1);
+        let precision = cases.iter().map(|case| (hit(case), number(flagged(case))));
+        let recall = cases.iter().map(|case| (hit(case), number(case.1)));
+        let f1 = cases.iter().map(|case| (2.0 * hit(case), number(flagged(case)) + number(case.1)));
+        let mut columns = per_row::keys(frame, &self.keys, &taking_part)?;
+        columns.extend([
+            per_row::truths("outcome", &outcomes),
+            per_row::numbers("probability", cases.iter().map(|case| case.0).collect()),
+            per_row::truths("accuracy", &right),
+            per_row::numbers("precision", per_row::ratio(precision, cases.len())),
+            per_row::numbers("recall", per_row::ratio(recall, cases.len())),
+            per_row::numbers("f1", per_row::ratio(f1, cases.len())),
+            per_row::numbers(
+                "log_loss",
+                cases.iter().map(|case| surprise(if case.1 { case.0 } else { 1.0 - case.0 })).collect(),
+            ),
+            per_row::numbers("brier", cases.iter().map(|case| (case.0 - number(case.1)).powi(2)).collect()),
+        ]);
+        per_row::sorted(columns, &self.keys)
     }
 
     fn tables(

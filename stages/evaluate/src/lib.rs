@@ -9,6 +9,7 @@ mod drift;
 mod groups;
 mod intervals;
 mod outputs;
+mod per_row;
 mod ranking;
 mod regression;
 mod sums;

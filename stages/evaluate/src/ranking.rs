@@ -10,7 +10,7 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{
-    Disclosure, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Stage, StageContext, StageError,
+    Disclosure, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Sample, Stage, StageContext, StageError,
 };
 use stagewright_frame::{polars_error, to_table};
 
@@ -204,7 +204,9 @@ with: { k: [5, 10] }";
         let lengths: BTreeSet<usize> = self.k.iter().copied().collect();
         let discounts = discounts(input.longest());
 
-        let mut metrics = Metrics::new().over("user", users.len() as u64, input.units(&users));
+        let mut metrics = Metrics::new()
+            .over("user", users.len() as u64, input.units(&users))
+            .with_units_at("per_user", std::slice::from_ref(&self.user));
         let mut columns = vec![input.user_ids.column(&users)?];
         let everybody: Vec<usize> = (0..users.len()).collect();
         let mut by_length: Vec<(usize, UserMeasures)> = Vec::new();
@@ -213,7 +215,12 @@ with: { k: [5, 10] }";
             let scores: Vec<UserScores> = users.iter().map(|user| input.score(*user, k, &discounts)).collect();
             let measures = QUALITIES.map(|(_, quality)| scores.iter().map(quality).collect::<Vec<f64>>());
             for ((name, _), value) in QUALITIES.iter().zip(means(&measures, &everybody)) {
-                metrics.insert(format!("{name}@{k}"), value, Goal::Maximize)?;
+                let metric = format!("{name}@{k}");
+                metrics.insert(metric.as_str(), value, Goal::Maximize)?;
+                // The mean F1 is computed from two means and is no mean of its own.
+                if *name != "f1" {
+                    metrics.sampled([(metric.as_str(), Sample::Mean(metric.clone()))]);
+                }
             }
             for ((name, _), values) in QUALITIES.iter().zip(&measures) {
                 columns.push(Column::from(Series::new(format!("{name}@{k}").into(), values)));

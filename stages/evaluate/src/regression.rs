@@ -7,12 +7,13 @@ use polars::prelude::{Column, DataFrame};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::{
-    Digest, Disclosure, Figure, FigureKind, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Series, Stage,
-    StageContext, StageError,
+    Digest, Disclosure, Figure, FigureKind, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Sample, Series,
+    Stage, StageContext, StageError,
 };
 use stagewright_frame::{numbers, to_frame};
 
 use crate::outputs::{counts, personal, put, series};
+use crate::per_row::{self, check_keys};
 use crate::sums::Sum;
 use crate::units::{Keys, Units};
 
@@ -62,6 +63,9 @@ const TABLES: [(&str, &[&str]); 2] = [
     ("predicted_actual", &["rows", "mean_prediction", "mean_target", "mean_error", "mean_absolute_error"]),
 ];
 
+/// The columns of `per_row` after the keys.
+const PER_ROW: [&str; 4] = ["mae", "bias", "rmse", "r2"];
+
 impl Stage for Regression {
     const TYPE: &'static str = "evaluate.regression";
     const EXAMPLE: &'static str = "\
@@ -89,6 +93,12 @@ with: { target: spend, keys: [user_id] }";
                 "The rows by ascending prediction, in bins of as many rows each as can be: `rows`, `mean_prediction`, \
                  `mean_target`, `mean_error`, `mean_absolute_error`.",
             ),
+            Port::output(
+                "per_row",
+                Kind::Table,
+                "One row per test case, for comparisons row by row: the columns of `keys`, and what the row adds to \
+                 `mae`, `bias`, and to `rmse` and `r2` (linearised).",
+            ),
             Port::output("residuals_figure", Kind::Figure, "The histogram of the errors."),
             Port::output(
                 "predicted_actual_figure",
@@ -106,12 +116,14 @@ with: { target: spend, keys: [user_id] }";
         let mut seen = BTreeSet::new();
         match self.keys.iter().enumerate().find(|(_, name)| !seen.insert(*name)) {
             Some((index, name)) => Err(ParamError::new(format!("keys/{index}"), format!("`{name}` is named twice"))),
-            None => Ok(()),
+            None => check_keys(&self.keys, &PER_ROW),
         }
     }
 
     fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
-        personal(&TABLES, &self.holding(), inputs)
+        let per_row: Vec<&str> = self.keys.iter().map(String::as_str).chain(PER_ROW).collect();
+        let tables: Vec<(&str, &[&str])> = TABLES.into_iter().chain([("per_row", per_row.as_slice())]).collect();
+        personal(&tables, &self.holding(), inputs)
     }
 
     fn discloses(&self) -> Vec<Disclosure> {
@@ -126,14 +138,19 @@ with: { target: spend, keys: [user_id] }";
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
         let input = context.table("predictions")?;
         let frame = to_frame(&input)?;
-        let (mut cases, units) = self.read(context, &frame)?;
+        let (mut cases, taking_part, units) = self.read(context, &frame)?;
+        let mut per_row = per_row::keys(&frame, &self.keys, &taking_part)?;
+        let in_order = cases.clone();
         // Sorted, so that the order of rows has no part in the last digit of a sum.
         cases
             .sort_unstable_by(|a, b| a.prediction.total_cmp(&b.prediction).then_with(|| a.target.total_cmp(&b.target)));
+        per_row.extend(losses(&in_order, &cases));
+        let per_row = per_row::sorted(per_row, &self.keys)?;
         context.check_cancelled()?;
 
-        let mut metrics = Metrics::new().over("row", cases.len() as u64, units);
+        let mut metrics = Metrics::new().over("row", cases.len() as u64, units).with_units_at("per_row", &self.keys);
         measure(&mut metrics, &cases)?;
+        metrics.sampled(PER_ROW.map(|name| (name, Sample::Mean(name.to_owned()))));
         let zeros = cases.iter().filter(|case| case.target == 0.0).count();
         if zeros > 0 {
             context.warn(format!("{zeros} of {} targets are 0: they take no part in `mape`", cases.len()));
@@ -141,6 +158,7 @@ with: { target: spend, keys: [user_id] }";
         let residuals = residuals(&cases, self.bins);
         let parts = parts(&cases, self.bins);
         put(context, "residuals", residuals_table(&residuals), &self.holding(), &input)?;
+        put(context, "per_row", per_row, &self.holding(), &input)?;
         put(context, "predicted_actual", parts_table(&parts), &self.holding(), &input)?;
         context.put("residuals_figure", residuals_figure(&residuals))?;
         context.put("predicted_actual_figure", parts_figure(&parts))?;
@@ -162,7 +180,7 @@ impl Case {
 }
 
 impl Regression {
-    fn read(&self, context: &StageContext, frame: &DataFrame) -> Result<(Vec<Case>, Digest), StageError> {
+    fn read(&self, context: &StageContext, frame: &DataFrame) -> Result<(Vec<Case>, Vec<bool>, Digest), StageError> {
         let read = |name: &String| {
             let values = numbers(frame, name)?;
             let beyond = values.iter().flatten().filter(|value| value.abs() > LARGEST).count();
@@ -181,7 +199,9 @@ impl Regression {
         let mut unit = Vec::new();
         let mut in_order = b"stagewright regression targets 1".to_vec();
         let mut cases = Vec::with_capacity(targets.len());
+        let mut taking_part = Vec::with_capacity(targets.len());
         for (row, (target, prediction)) in targets.iter().zip(&predictions).enumerate() {
+            taking_part.push(target.is_some() && prediction.is_some());
             if let (Some(target), Some(prediction)) = (*target, *prediction) {
                 // Adding zero turns -0 into 0, which has other bits.
                 let (target, prediction) = (target + 0.0, prediction + 0.0);
@@ -206,7 +226,7 @@ impl Regression {
             ));
         }
         let digest = if self.keys.is_empty() { Digest::of(&in_order) } else { units.digest() };
-        Ok((cases, digest))
+        Ok((cases, taking_part, digest))
     }
 
     /// Output columns that hold values of an input column under another name.
@@ -218,7 +238,13 @@ impl Regression {
                 .flat_map(move |column| [(table, *column, &self.target), (table, *column, &self.prediction)])
                 .collect::<Vec<_>>()
         };
-        TABLES.iter().flat_map(of).map(|(table, column, input)| (table, column, input.as_str())).collect()
+        let per_row: (&'static str, &'static [&'static str]) = ("per_row", &PER_ROW);
+        TABLES
+            .iter()
+            .chain([&per_row])
+            .flat_map(of)
+            .map(|(table, column, input)| (table, column, input.as_str()))
+            .collect()
     }
 }
 
@@ -271,6 +297,30 @@ fn measure(metrics: &mut Metrics, cases: &[Case]) -> Result<(), StageError> {
         metrics.insert(name, value, goal)?;
     }
     Ok(())
+}
+
+/// What each row adds to the measures: those that are no means are linearised. `sorted` holds the same cases.
+fn losses(cases: &[Case], sorted: &[Case]) -> [Column; 4] {
+    let of = |term: &dyn Fn(Case) -> f64| cases.iter().map(|case| term(*case)).collect::<Vec<f64>>();
+    let mean = |term: &dyn Fn(Case) -> f64| mean(sorted.len(), sorted.iter().map(|case| term(*case))).unwrap_or(0.0);
+    let square = |case: Case| case.error() * case.error();
+    let mean_target = mean(&|case| case.target);
+    let spread = |case: Case| (case.target - mean_target) * (case.target - mean_target);
+    let (squares, variance) = (mean(&square), mean(&spread));
+    let (root, r2) = (squares.sqrt(), 1.0 - squares / variance);
+    let rmse = |case: Case| if root > 0.0 { root + (square(case) - squares) / (2.0 * root) } else { 0.0 };
+    let share = |case: Case| {
+        let value =
+            r2 - (square(case) - squares) / variance + squares / variance * (spread(case) - variance) / variance;
+        // As `r2` itself is undefined then.
+        if value.is_finite() { value } else { 0.0 }
+    };
+    [
+        per_row::numbers("mae", of(&|case| case.error().abs())),
+        per_row::numbers("bias", of(&Case::error)),
+        per_row::numbers("rmse", of(&rmse)),
+        per_row::numbers("r2", of(&share)),
+    ]
 }
 
 /// The errors from one number to another, and how many.

@@ -3,7 +3,7 @@
 use polars::prelude::{DataFrame, df};
 use serde_json::{Value, json};
 use stagewright_contract::testkit::{Done, Trial};
-use stagewright_contract::{Metrics, PersonalColumns, StageError, StageType};
+use stagewright_contract::{Metrics, PersonalColumns, Sample, StageError, StageType};
 use stagewright_frame::testkit::{frame, table};
 
 use super::Classification;
@@ -361,4 +361,21 @@ fn personal_columns_are_followed_and_groups_disclosed() {
     input.mark_personal(["target"]);
     let done = Trial::new::<Classification>(json!({ "target": "target" })).input("predictions", input).run().unwrap();
     assert!(done.table("sample").is_personal("actual") && !done.table("sample").is_personal("probability"));
+}
+
+#[test]
+fn rows_add_up_to_the_measures() {
+    let done = done(json!({ "keys": ["id"] }));
+    let (metrics, rows) = (done.metrics("metrics"), frame(&done.table("per_row")));
+    assert_eq!(rows.column("id").unwrap().i64().unwrap().iter().flatten().collect::<Vec<_>>(), Vec::from_iter(0..500));
+    for (name, metric) in metrics.values.iter().filter(|(_, metric)| metric.sample.is_some()) {
+        let mean = match metric.sample.as_ref().unwrap() {
+            Sample::Mean(column) => rows.column(column).unwrap().f64().unwrap().iter().flatten().sum::<f64>() / 500.0,
+            Sample::Share(column) => f64::from(rows.column(column).unwrap().bool().unwrap().sum().unwrap()) / 500.0,
+            Sample::Auc { .. } => continue,
+        };
+        assert!((mean - metric.value.unwrap()).abs() < 1e-12, "{name}: {mean}");
+    }
+    let error = run(predictions(), json!({ "keys": ["recall"] })).unwrap_err();
+    assert_eq!(error.message, "keys/0: `recall` is a column of the table `per_row`");
 }

@@ -2,8 +2,8 @@
 
 use polars::prelude::{DataFrame, df};
 use serde_json::{Value, json};
-use stagewright_contract::StageError;
 use stagewright_contract::testkit::{Done, Trial};
+use stagewright_contract::{Sample, StageError};
 use stagewright_frame::testkit::{frame, table};
 
 use super::Regression;
@@ -99,4 +99,16 @@ fn mistakes_are_named() {
     let check = |params: Value| Trial::new::<Regression>(params).check().unwrap_err().to_string();
     assert_eq!(check(json!({ "target": "prediction" })), "prediction: `prediction` is the target, too");
     assert_eq!(check(json!({ "target": "t", "keys": ["a", "b", "a"] })), "keys/2: `a` is named twice");
+}
+
+#[test]
+fn rows_add_up_to_the_measures() {
+    let done = run(predictions(), json!({ "keys": ["id"] })).unwrap();
+    let (metrics, rows) = (done.metrics("metrics"), frame(&done.table("per_row")));
+    for name in ["mae", "bias", "rmse", "r2"] {
+        let mean = rows.column(name).unwrap().f64().unwrap().iter().flatten().sum::<f64>() / 300.0;
+        let metric = &metrics.values[name];
+        assert!((mean - metric.value.unwrap()).abs() < 1e-12, "{name}: {mean}");
+        assert_eq!(metric.sample, Some(Sample::Mean(name.to_owned())));
+    }
 }
