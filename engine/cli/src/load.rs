@@ -1,11 +1,12 @@
 //! From the command line to a plan.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use stagewright_core::diagnostic::nearest;
-use stagewright_core::{MAX_TEXT, Plan, Registry, SourceText, Sources, Workflow};
+use stagewright_core::{MAX_TEXT, Plan, Registry, SourceText, Sources, VariantName, Workflow};
 use stagewright_runtime::find_files;
 use stagewright_store::Store;
 
@@ -55,14 +56,18 @@ impl Loaded {
         Ok(Self { path, sources, workflow, registry: registry() })
     }
 
-    /// Plans the variants whose names match one of the patterns, or all.
+    /// Plans the variants of which a name matches one of the patterns, or all: a sweep's name stands for its members, a
+    /// variant's for its repeats.
     pub(crate) fn plan(&self, patterns: &[String]) -> Result<Plan, Failure> {
         let mut compiled = Vec::with_capacity(patterns.len());
+        let variants = self.workflow.variant_names();
+        let names = || variants.iter().flat_map(VariantName::all);
         for pattern in patterns {
             let glob = glob::Pattern::new(pattern)
                 .map_err(|error| Failure::usage(format!("`{pattern}` is not a pattern: {}", error.msg)))?;
-            if !self.workflow.variant_names().any(|name| glob.matches(name)) {
-                return Err(Failure::unknown("variant", pattern, self.workflow.variant_names()));
+            if !names().any(|name| glob.matches(name)) {
+                let names: BTreeSet<&str> = names().collect();
+                return Err(Failure::unknown("variant", pattern, names));
             }
             compiled.push(glob);
         }

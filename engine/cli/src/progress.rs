@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use stagewright_core::{BASE, NodeId, Plan};
+use stagewright_core::{NodeId, Plan};
 use stagewright_report::number::{self, plain};
 use stagewright_runtime::{NodeOutcome, NodeStatus, RunEvent};
 
@@ -152,7 +152,7 @@ fn lists_cached(plan: &Plan) -> bool {
 
 fn name(plan: &Plan, id: NodeId) -> String {
     let node = &plan.nodes[id];
-    if node.variant == BASE { node.stage.clone() } else { format!("{} ({})", node.stage, node.variant) }
+    if plan.is_of_base(node) { node.stage.clone() } else { format!("{} ({})", node.stage, node.variant) }
 }
 
 fn line(name: &str, status: NodeStatus, outcome: &NodeOutcome) -> String {

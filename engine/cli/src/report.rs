@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stagewright_contract::{Artifact, CONTRACT_VERSION, Digest, Figure, FigureKind, Kind, Series, Table, stage_seed};
-use stagewright_core::{BASE, NodeId, Plan};
+use stagewright_core::{NodeId, Plan, PlanNode};
 use stagewright_report::{
     Change, Check, Column, Comparison, Output, Parameter, Report, Source, StageRow, State, Status, TablePreview,
     Variant, Version, overlay,
@@ -96,7 +96,7 @@ pub(crate) fn build(
             .zip(&outcome.nodes)
             .map(|(node, result)| StageRow {
                 stage: node.stage.clone(),
-                variant: variant_of(plan, &node.variant),
+                variant: variant_of(plan, node),
                 uses: node.stage_type.name().to_owned(),
                 state: state(result.status),
                 seconds: Some(result.seconds).filter(|seconds| *seconds > 0.0),
@@ -131,7 +131,7 @@ pub(crate) fn build(
             .map(|(node, port, output)| Output {
                 stage: node.stage.clone(),
                 port: port.clone(),
-                variant: variant_of(plan, &node.variant),
+                variant: variant_of(plan, node),
                 kind: output.kind.name().to_owned(),
                 bytes: output.size,
                 digest: output.digest.hex(),
@@ -151,8 +151,8 @@ fn state(status: NodeStatus) -> State {
 }
 
 /// The variant to name beside a stage: none where there is only one, or the stage is that of the workflow itself.
-fn variant_of(plan: &Plan, variant: &str) -> Option<String> {
-    (plan.variants.len() > 1 && variant != BASE).then(|| variant.to_owned())
+fn variant_of(plan: &Plan, node: &PlanNode) -> Option<String> {
+    (plan.variants.len() > 1 && !plan.is_of_base(node)).then(|| node.variant.clone())
 }
 
 /// The tables of a node that are not too large to look at. One that is damaged is left out: the next run finds it.
@@ -177,7 +177,7 @@ fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePr
         .collect();
     let head = stagewright_frame::head(table, HEAD)?;
     let preview = TablePreview::new(&node.stage, port, table.rows() as u64, columns, head);
-    Ok(match variant_of(plan, &node.variant) {
+    Ok(match variant_of(plan, node) {
         Some(variant) => preview.variant(variant),
         None => preview,
     })
@@ -251,7 +251,7 @@ fn expectations(plan: &Plan, id: NodeId, table: &Table) -> Result<Vec<Check>, Fa
             let text = |name: &str| at(name).and_then(|at| row.get(at)).cloned().flatten();
             Check {
                 stage: node.stage.clone(),
-                variant: variant_of(plan, &node.variant),
+                variant: variant_of(plan, node),
                 expectation: text("check").unwrap_or_default(),
                 column: text("column"),
                 passed: text("passed").as_deref() == Some("true"),

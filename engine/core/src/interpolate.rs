@@ -99,7 +99,8 @@ fn visit<'a>(
     done.values.insert(name.to_owned(), node);
 }
 
-fn references(node: &Node) -> Vec<String> {
+/// The parameters that the leaves of a node refer to.
+pub(crate) fn references(node: &Node) -> Vec<String> {
     match &node.value {
         Value::Str(text) => pieces(text)
             .into_iter()

@@ -13,17 +13,21 @@ mod interpolate;
 pub mod key;
 pub mod node;
 mod overlay;
+mod path;
 pub mod plan;
 mod privacy;
 mod registry;
+mod resolve;
 pub mod schedule;
 pub mod schema;
 mod secrets;
 mod spec;
+mod sweep;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod testing;
 mod validate;
+mod variants;
 mod yaml;
 
 pub use compare::CompareSpec;
@@ -32,7 +36,7 @@ pub use node::{Node, SourceText, Sources, Span, Value};
 pub use plan::{NodeId, Plan, PlanNode, PlannedSource, PlannedVariant};
 pub use registry::Registry;
 pub use schedule::Schedule;
-pub use spec::{Resources, Workflow};
+pub use spec::{Resources, VariantName, Workflow};
 pub use yaml::MAX_TEXT;
 
 /// The name of the variant that is the workflow itself.

@@ -2,7 +2,7 @@
 //! variants share planned once.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,10 @@ use stagewright_contract::{ConfiguredStage, Digest, Kind, PersonalColumns, Secre
 use crate::compare::CompareSpec;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Sources, Span};
-use crate::privacy::Flow;
-use crate::spec::{InputSpec, Resources, StageSpec, VariantSpec, Workflow, reported};
+use crate::privacy::{Connection, Flow};
+use crate::resolve::{Resolver, VariantParts};
+use crate::spec::{InputSpec, Resources, StageSpec, VariantName, Workflow, reported};
+use crate::variants::{MAX_VARIANTS, VariantSpec};
 use crate::{BASE, Registry, privacy, secrets, validate};
 
 /// The most stages of a cycle that a message names.
@@ -42,8 +44,13 @@ pub struct Plan {
 /// One variant of a plan.
 #[derive(Debug)]
 pub struct PlannedVariant {
-    /// Its name; [`BASE`] for the workflow itself.
+    /// Its name; [`BASE`] for the workflow itself. A member of a sweep is called after the sweep and the values that
+    /// differ, such as `sweep/k=3`; a repeat after the variant and the seed, such as `popular#43`.
     pub name: String,
+    /// What its repeats have in common: its name without the seed.
+    pub group: String,
+    /// Its seed, where the workflow asks for repeats with `seeds:`.
+    pub seed: Option<u64>,
     /// What it says about itself.
     pub description: Option<String>,
     /// What it changes, leaf by leaf: a path such as `stages.recommend.uses`, and the value.
@@ -127,8 +134,22 @@ pub struct NotFound {
 /// Finds the files of a source: its pattern, and the folder a relative one starts from.
 pub type FindFiles<'a> = dyn Fn(&Path, &str) -> Result<Vec<PathBuf>, NotFound> + 'a;
 
+impl Plan {
+    /// The variant of this name, or the first of the repeats of it.
+    pub fn variant(&self, name: &str) -> Option<&PlannedVariant> {
+        let named = self.variants.iter().find(|variant| variant.name == name);
+        named.or_else(|| self.variants.iter().find(|variant| variant.group == name))
+    }
+
+    /// Whether a node belongs to the workflow itself, or to the first of its repeats: then its variant need not be named
+    /// beside the stage.
+    pub fn is_of_base(&self, node: &PlanNode) -> bool {
+        self.variants.first().is_some_and(|first| first.group == BASE && first.name == node.variant)
+    }
+}
+
 impl Workflow {
-    /// Plans the variants that `wanted` says yes to.
+    /// Plans the variants that `wanted` says yes to, by any of their names ([`crate::VariantName::all`]).
     ///
     /// # Errors
     /// Every mistake in any of them.
@@ -140,36 +161,44 @@ impl Workflow {
         find: &FindFiles<'_>,
     ) -> Result<Plan, Diagnostics> {
         let mut diagnostics = self.mistakes.clone();
-        let mut builder = Builder { registry, sources, find, nodes: Vec::new(), by_definition: HashMap::new() };
-        let mut variants = Vec::new();
-        let mut compare = None;
-        let written = std::iter::once(None).chain(self.variants.iter().map(Some));
-        for spec in written {
-            let name = spec.map_or(BASE, |spec: &VariantSpec| spec.name.as_str());
-            // All variants are checked, wanted or not: a mistake is found whichever is run.
-            let parts = self.parts(spec, registry, sources, &mut diagnostics);
-            let params = parts.params.to_json();
-            if let Some(seed) = parts.params.get("seed")
-                && params["seed"].as_u64().is_none()
-                && !reported(seed, &diagnostics)
-            {
-                diagnostics.push(Diagnostic::new(
-                    seed.span,
-                    "`params.seed` is the seed of every random draw",
-                    format!("expected an integer from 0, this is {}", seed.describe()),
-                ));
-            }
-            let stages = builder.variant(name, &parts.stages, &params, wanted(name), &mut diagnostics);
-            if spec.is_none() {
-                compare = parts.compare;
-                self.check_compare(compare.as_ref(), &parts.stages, registry, &mut diagnostics);
-            }
-            if wanted(name) {
-                let description = spec.map_or(&self.description, |spec| &spec.description).clone();
-                let changes = spec.map(VariantSpec::changes).unwrap_or_default();
-                variants.push(PlannedVariant { name: name.to_owned(), description, changes, params, stages });
-            }
+        let count = (1 + self.variants.len() as u64).saturating_mul(self.seeds.map_or(1, |(count, _)| count));
+        if let Some((_, span)) = self.seeds
+            && count > MAX_VARIANTS as u64
+        {
+            diagnostics.push(Diagnostic::new(
+                span,
+                format!("with so many repeats the workflow has {count} variants"),
+                format!("at most {MAX_VARIANTS} are possible"),
+            ));
+            return Err(diagnostics);
         }
+        let mut resolver = Resolver::new(self, registry, sources);
+        let base = resolver.parts(None, None, &mut diagnostics);
+        let compare = resolver.compare(&base.params, &mut diagnostics);
+        self.check_compare(compare.as_ref(), &base.stages, registry, &mut diagnostics);
+        self.check_seeds(&mut diagnostics);
+        let mut builder = Builder::new(registry, sources, find);
+        let mut variants = Vec::new();
+        // All variants are checked, wanted or not: a mistake is found whichever is run. The wanted ones come first, so
+        // that what they need are the first nodes.
+        let (wanted, others): (Vec<_>, Vec<_>) =
+            self.repeats().into_iter().partition(|(_, name)| name.all().any(wanted));
+        for (spec, name) in &wanted {
+            let (params, stages) = self.plan_variant(*spec, name, &mut resolver, &mut builder, &mut diagnostics);
+            let description = spec.map_or(&self.description, |spec| &spec.description).clone();
+            let mut changes = spec.map(VariantSpec::changes).unwrap_or_default();
+            if let Some(seed) = name.seed {
+                changes.retain(|(path, _)| path != "params.seed");
+                changes.push(("params.seed".to_owned(), seed.to_string()));
+            }
+            let VariantName { name, group, declared: _, seed } = name.clone();
+            variants.push(PlannedVariant { name, group, seed, description, changes, params, stages });
+        }
+        let needed = builder.nodes.len();
+        for (spec, name) in &others {
+            self.plan_variant(*spec, name, &mut resolver, &mut builder, &mut diagnostics);
+        }
+        builder.nodes.truncate(needed);
         if diagnostics.is_empty() {
             Ok(Plan {
                 workflow: self.name.clone(),
@@ -183,22 +212,67 @@ impl Workflow {
         }
     }
 
+    /// Adds a variant's stages to the plan; gives its parameters and which node each stage is.
+    fn plan_variant(
+        &self,
+        spec: Option<&VariantSpec>,
+        name: &VariantName,
+        resolver: &mut Resolver<'_>,
+        builder: &mut Builder<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> (Json, Vec<(String, NodeId)>) {
+        let parts = resolver.parts(spec, name.seed, diagnostics);
+        let params = parts.params.to_json();
+        if let Some(seed) = parts.params.get("seed")
+            && params["seed"].as_u64().is_none()
+            && !reported(seed, diagnostics)
+        {
+            diagnostics.push(Diagnostic::new(
+                seed.span,
+                "`params.seed` is the seed of every random draw",
+                format!("expected an integer from 0, this is {}", seed.describe()),
+            ));
+        }
+        let stages = builder.variant(&name.name, &parts, &params, diagnostics);
+        (params, stages)
+    }
+
+    /// Repeats begin with a seed that is written as a number.
+    fn check_seeds(&self, diagnostics: &mut Diagnostics) {
+        if self.seeds.is_none() {
+            return;
+        }
+        for variant in std::iter::once(None).chain(self.variants.iter().map(Some)) {
+            if let Err(node) = self.first_seed(variant) {
+                diagnostics.push(
+                    Diagnostic::new(
+                        node.span,
+                        "with `seeds`, `params.seed` is the seed of the first repeat",
+                        format!("expected an integer from 0, this is {}", node.describe()),
+                    )
+                    .with_help("write it as a number, not as a reference"),
+                );
+            }
+        }
+    }
+
     fn check_compare(
         &self,
         compare: Option<&CompareSpec>,
-        stages: &[StageSpec],
+        stages: &[Arc<StageSpec>],
         registry: &Registry,
         diagnostics: &mut Diagnostics,
     ) {
         let Some(compare) = compare else { return };
-        if compare.baseline != BASE && self.variant(&compare.baseline).is_none() {
+        let groups = || std::iter::once(BASE).chain(self.variants.iter().map(|variant| variant.name.as_str()));
+        if !groups().any(|group| group == compare.baseline) {
             diagnostics.push(
                 Diagnostic::new(
                     compare.baseline_span,
                     format!("there is no variant `{}`", compare.baseline),
                     "not declared under `variants:`",
                 )
-                .suggest(&compare.baseline, self.variant_names()),
+                .suggest(&compare.baseline, groups()),
             );
         }
         for metric in &compare.metrics {
@@ -215,7 +289,7 @@ impl Workflow {
                 continue;
             };
             let has_metrics = registry.get(&stage.uses).is_none_or(|stage_type| {
-                stage_type.descriptor().outputs(&stage.with.to_json()).any(|port| port.kind == Kind::Metrics)
+                stage_type.descriptor().outputs(&stage.json).any(|port| port.kind == Kind::Metrics)
             });
             if !has_metrics {
                 diagnostics.push(Diagnostic::new(
@@ -234,25 +308,49 @@ struct Builder<'a> {
     find: &'a FindFiles<'a>,
     nodes: Vec<PlanNode>,
     by_definition: HashMap<Digest, NodeId>,
+    /// Whether stages are sound, by their address and those of the stages connected to them. What variants have in
+    /// common has one address as long as the resolver lives, and it outlives the builder's use.
+    checked: HashMap<Vec<usize>, bool>,
+    /// The nodes of stages that were planned, by address, seed and inputs.
+    placed: HashMap<(usize, Option<u64>, Vec<NodeId>), NodeId>,
 }
 
-impl Builder<'_> {
-    /// Adds a variant's stages to the plan; where `wanted` is false, checks them only.
+impl<'a> Builder<'a> {
+    fn new(registry: &'a Registry, sources: &'a Sources, find: &'a FindFiles<'a>) -> Self {
+        Self {
+            registry,
+            sources,
+            find,
+            nodes: Vec::new(),
+            by_definition: HashMap::new(),
+            checked: HashMap::new(),
+            placed: HashMap::new(),
+        }
+    }
+
+    /// Adds a variant's stages to the plan.
     fn variant(
         &mut self,
         variant: &str,
-        stages: &[StageSpec],
+        parts: &VariantParts<'_>,
         params: &Json,
-        wanted: bool,
         diagnostics: &mut Diagnostics,
     ) -> Vec<(String, NodeId)> {
+        let VariantParts { params: _, stages, removed } = parts;
         let by_name: HashMap<&str, usize> =
             stages.iter().enumerate().map(|(index, stage)| (stage.name.as_str(), index)).collect();
         let before = diagnostics.len();
-        let withs: Vec<Json> = stages.iter().map(|stage| stage.with.to_json()).collect();
+        let address = |stage: &Arc<StageSpec>| Arc::as_ptr(stage).addr();
         let mut sound = Vec::with_capacity(stages.len());
-        for (stage, with) in stages.iter().zip(&withs) {
-            sound.push(self.check_stage(stage, with, stages, &withs, &by_name, diagnostics));
+        for stage in stages {
+            let connected =
+                |input: &InputSpec| by_name.get(input.stage.as_str()).map_or(0, |&from| address(&stages[from]));
+            let addresses: Vec<usize> =
+                [address(stage)].into_iter().chain(stage.inputs.iter().map(connected)).collect();
+            let known = self.checked.get(&addresses).copied();
+            let is_sound = known.unwrap_or_else(|| self.check_stage(stage, stages, &by_name, removed, diagnostics));
+            self.checked.insert(addresses, is_sound);
+            sound.push(is_sound);
         }
         let Some(order) = topological(stages, &by_name, diagnostics) else { return Vec::new() };
         let mut ids: Vec<Option<NodeId>> = vec![None; stages.len()];
@@ -262,36 +360,45 @@ impl Builder<'_> {
             if !sound[index] {
                 continue; // The parameters were complained about.
             }
-            let Some(mut planned) = self.stage(stage, &withs[index], params, diagnostics) else { continue };
-            // Resolved above: a connection that leads nowhere is a mistake, and then there is no variant to plan.
-            let connections: Vec<(&InputSpec, usize, String)> = stage
+            // A connection that leads nowhere is a mistake, which was found above.
+            let connections: Vec<(&InputSpec, usize, String, Kind)> = stage
                 .inputs
                 .iter()
                 .filter_map(|input| {
                     let from = *by_name.get(input.stage.as_str())?;
-                    Some((input, from, output(stages, &withs, self.registry, from, input)?.0))
+                    let (port, kind) = output(&stages[from], self.registry, input)?;
+                    Some((input, from, port, kind))
                 })
                 .collect();
-            planned.personal = flow.through(index, planned.configured.as_ref(), &connections);
-            privacy::check(&flow, stages, index, planned.configured.as_ref(), &connections, diagnostics);
-            if diagnostics.len() > before || !wanted {
+            let inputs: Option<Vec<NodeId>> = connections.iter().map(|(_, from, ..)| ids[*from]).collect();
+            let seeded = self.registry.get(&stage.uses).is_some_and(|stage_type| stage_type.descriptor().seeded);
+            let seed = seeded.then(|| stagewright_contract::stage_seed(params));
+            let place = inputs.clone().map(|inputs| (address(stage), seed, inputs));
+            let connections_only: Vec<Connection<'_>> =
+                connections.iter().map(|(input, from, port, _)| (*input, *from, port.clone())).collect();
+            if let Some(&id) = place.as_ref().and_then(|place| self.placed.get(place)) {
+                flow.follow(index, &connections_only, self.nodes[id].personal.clone());
+                ids[index] = Some(id);
                 continue;
             }
-            let mut node = PlanNode { variant: variant.to_owned(), ..planned };
-            let mut complete = true;
-            for input in &stage.inputs {
-                // Resolved above: a connection that leads nowhere is a mistake, and then no node is made.
-                let Some(&from) = by_name.get(input.stage.as_str()) else { continue };
-                let Some(id) = ids[from] else {
-                    complete = false;
-                    continue;
-                };
-                let Some((port, kind)) = output(stages, &withs, self.registry, from, input) else { continue };
-                node.inputs.push(PlannedInput { port: input.port.clone(), node: id, from: port, kind });
-            }
-            if !complete {
+            let Some(mut node) = self.stage(stage, seed, diagnostics) else { continue };
+            node.personal = flow.through(index, node.configured.as_ref(), &connections_only);
+            privacy::check(&flow, stages, index, node.configured.as_ref(), &connections_only, diagnostics);
+            let (Some(inputs), Some(place)) = (inputs, place) else { continue };
+            if diagnostics.len() > before {
                 continue;
             }
+            variant.clone_into(&mut node.variant);
+            node.inputs = connections
+                .iter()
+                .zip(inputs)
+                .map(|((input, _, port, kind), node)| PlannedInput {
+                    port: input.port.clone(),
+                    node,
+                    from: port.clone(),
+                    kind: *kind,
+                })
+                .collect();
             node.inputs.sort_by(|a, b| a.port.cmp(&b.port));
             let digest = definition(&node);
             let next = self.nodes.len();
@@ -299,6 +406,7 @@ impl Builder<'_> {
             if id == next {
                 self.nodes.push(node);
             }
+            self.placed.insert(place, id);
             ids[index] = Some(id);
         }
         stages.iter().zip(ids).filter_map(|(stage, id)| Some((stage.name.clone(), id?))).collect()
@@ -309,10 +417,9 @@ impl Builder<'_> {
     fn check_stage(
         &self,
         stage: &StageSpec,
-        with: &Json,
-        stages: &[StageSpec],
-        withs: &[Json],
+        stages: &[Arc<StageSpec>],
         by_name: &HashMap<&str, usize>,
+        removed: &BTreeMap<String, Span>,
         diagnostics: &mut Diagnostics,
     ) -> bool {
         if stage.uses.is_empty() && stage.uses_span == stage.name_span {
@@ -329,7 +436,7 @@ impl Builder<'_> {
             );
             return false;
         };
-        let accepted = validate::params(stage, with, self.registry, diagnostics);
+        let accepted = validate::params(stage, self.registry, diagnostics);
         let descriptor = stage_type.descriptor();
         for input in &stage.inputs {
             let Some(port) = descriptor.inputs().find(|port| port.name == input.port) else {
@@ -347,6 +454,21 @@ impl Builder<'_> {
                 continue;
             };
             let Some(&from) = by_name.get(input.stage.as_str()) else {
+                if let Some(span) = removed.get(&input.stage) {
+                    let place = self.sources.locate(*span);
+                    diagnostics.push(
+                        Diagnostic::new(
+                            input.span,
+                            format!("the stage `{}` is needed here, and removed by a variant", input.stage),
+                            format!("an input of `{}`", stage.name),
+                        )
+                        .with_help(format!(
+                            "it is removed at {place}: connect the variant's `{}` to another stage, or remove it too",
+                            stage.name
+                        )),
+                    );
+                    continue;
+                }
                 diagnostics.push_near(
                     Diagnostic::new(
                         input.span,
@@ -359,8 +481,11 @@ impl Builder<'_> {
                 continue;
             };
             let Some(from_type) = self.registry.get(&stages[from].uses) else { continue };
-            let outputs: Vec<(&str, Kind)> =
-                from_type.descriptor().outputs(&withs[from]).map(|port| (port.name.as_str(), port.kind)).collect();
+            let outputs: Vec<(&str, Kind)> = from_type
+                .descriptor()
+                .outputs(&stages[from].json)
+                .map(|port| (port.name.as_str(), port.kind))
+                .collect();
             let found = match &input.stage_port {
                 Some(name) => outputs.iter().find(|(port, _)| port == name),
                 None if outputs.len() == 1 => outputs.first(),
@@ -415,10 +540,10 @@ impl Builder<'_> {
     }
 
     /// The stage configured, and its files found; without its connections.
-    fn stage(&self, stage: &StageSpec, with: &Json, params: &Json, diagnostics: &mut Diagnostics) -> Option<PlanNode> {
+    fn stage(&self, stage: &StageSpec, seed: Option<u64>, diagnostics: &mut Diagnostics) -> Option<PlanNode> {
         let stage_type = self.registry.get(&stage.uses)?.clone();
         let descriptor = Arc::clone(stage_type.descriptor());
-        let configured = match stage_type.configure(with) {
+        let configured = match stage_type.configure(&stage.json) {
             Ok(configured) => configured,
             Err(error) => {
                 let node = stage.with.at_path(&error.path);
@@ -457,8 +582,7 @@ impl Builder<'_> {
         let mut secrets = configured.secrets();
         secrets.sort_by(|a, b| a.name.cmp(&b.name));
         secrets::check(stage, configured.params(), &secrets, diagnostics);
-        let outputs = descriptor.outputs(with).map(|port| (port.name.clone(), port.kind)).collect();
-        let seed = descriptor.seeded.then(|| stagewright_contract::stage_seed(params));
+        let outputs = descriptor.outputs(&stage.json).map(|port| (port.name.clone(), port.kind)).collect();
         let StageSpec {
             name,
             name_span: _,
@@ -467,6 +591,7 @@ impl Builder<'_> {
             inputs: _,
             inputs_span: _,
             with: _,
+            json: _,
             description,
             retries,
             timeout,
@@ -493,16 +618,10 @@ impl Builder<'_> {
     }
 }
 
-/// The output that a connection takes: its name and kind.
-fn output(
-    stages: &[StageSpec],
-    withs: &[Json],
-    registry: &Registry,
-    from: usize,
-    input: &InputSpec,
-) -> Option<(String, Kind)> {
-    let stage_type = registry.get(&stages[from].uses)?;
-    let mut outputs = stage_type.descriptor().outputs(&withs[from]);
+/// The output of a stage that a connection takes: its name and kind.
+fn output(from: &StageSpec, registry: &Registry, input: &InputSpec) -> Option<(String, Kind)> {
+    let stage_type = registry.get(&from.uses)?;
+    let mut outputs = stage_type.descriptor().outputs(&from.json);
     let port = match &input.stage_port {
         Some(name) => outputs.find(|port| &port.name == name)?,
         None => outputs.next()?,
@@ -559,7 +678,7 @@ fn frame(hasher: &mut blake3::Hasher, text: &str) {
 
 /// The stages in an order in which each comes after its inputs, and otherwise as written; a cycle is a mistake.
 fn topological(
-    stages: &[StageSpec],
+    stages: &[Arc<StageSpec>],
     by_name: &HashMap<&str, usize>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<usize>> {
@@ -612,7 +731,7 @@ fn topological(
 
 /// A cycle within a strongly connected component, from the stage written first back to itself, in the direction that
 /// data flows.
-fn cycle(stages: &[StageSpec], by_name: &HashMap<&str, usize>, members: &[usize]) -> Option<Vec<usize>> {
+fn cycle(stages: &[Arc<StageSpec>], by_name: &HashMap<&str, usize>, members: &[usize]) -> Option<Vec<usize>> {
     let first = *members.iter().min()?;
     let feeds_itself =
         |index: usize| stages[index].inputs.iter().any(|input| by_name.get(input.stage.as_str()) == Some(&index));

@@ -2,6 +2,7 @@
 //! executes. A workflow that would disclose a personal column is a mistake like any other.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use stagewright_contract::{ConfiguredStage, PersonalColumns};
 
@@ -37,9 +38,14 @@ impl Flow {
     ) -> PersonalColumns {
         let inputs = self.inputs(connections);
         let outputs = configured.personal(&inputs);
-        let from = connections.iter().map(|(input, from, port)| (input.port.clone(), *from, port.clone())).collect();
-        self.stages[stage] = (from, outputs.clone());
+        self.follow(stage, connections, outputs.clone());
         outputs
+    }
+
+    /// Takes note of the columns at the outputs of a stage that was followed in another variant.
+    pub(crate) fn follow(&mut self, stage: usize, connections: &[Connection<'_>], outputs: PersonalColumns) {
+        let from = connections.iter().map(|(input, from, port)| (input.port.clone(), *from, port.clone())).collect();
+        self.stages[stage] = (from, outputs);
     }
 
     fn inputs(&self, connections: &[Connection<'_>]) -> PersonalColumns {
@@ -75,7 +81,7 @@ impl Flow {
 /// Reports every personal column that a stage would disclose.
 pub(crate) fn check(
     flow: &Flow,
-    stages: &[StageSpec],
+    stages: &[Arc<StageSpec>],
     stage: usize,
     configured: &dyn ConfiguredStage,
     connections: &[Connection<'_>],

@@ -1,24 +1,30 @@
 //! The workflow as written: its sections, its variants, and the stages of one variant.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::compare::{self, CompareSpec};
+use serde_json::Value as Json;
+
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::duration::{parse_bytes, parse_duration};
-use crate::interpolate::{Params, interpolate};
-use crate::node::{Entry, Node, Sources, Span, Value};
-use crate::overlay::overlay;
-use crate::{BASE, Registry, yaml};
+use crate::interpolate::Params;
+use crate::node::{Entry, Node, Span, Value};
+use crate::path::{self, OverridePath};
+use crate::variants::{self, Layer, VariantSpec};
+use crate::{BASE, yaml};
 
 /// The keys of a workflow.
-pub(crate) const WORKFLOW_KEYS: &[&str] = &["workflow", "description", "params", "stages", "variants", "compare"];
+pub(crate) const WORKFLOW_KEYS: &[&str] =
+    &["workflow", "description", "params", "stages", "variants", "seeds", "compare"];
 /// The keys of a stage.
 pub(crate) const STAGE_KEYS: &[&str] =
     &["uses", "inputs", "with", "description", "retries", "timeout", "resources", "when"];
-/// The keys of a variant.
-pub(crate) const VARIANT_KEYS: &[&str] = &["description", "params", "stages"];
 const RESOURCE_KEYS: &[&str] = &["cpus", "memory"];
+/// The most repeats of a variant.
+const MAX_SEEDS: u64 = 1_000;
+/// The seed where none is written: see [`stagewright_contract::stage_seed`].
+const DEFAULT_SEED: u64 = 42;
 
 /// What a stage takes of the machine while it executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +42,36 @@ pub struct Workflow {
     pub(crate) description: Option<String>,
     pub(crate) params: Vec<Entry>,
     pub(crate) stages: Node,
+    /// What the command line changes of the stages, for every variant and under what the variant changes.
+    pub(crate) overrides: Vec<Arc<Layer>>,
     pub(crate) variants: Vec<VariantSpec>,
+    /// How many times each variant is run, each time with the next seed, and where that is said.
+    pub(crate) seeds: Option<(u64, Span)>,
     pub(crate) compare: Option<Node>,
     /// What is wrong with its sections: reported by [`Workflow::plan`] together with what is wrong inside stages.
     pub(crate) mistakes: Diagnostics,
 }
 
-/// A variant as written.
-#[derive(Clone, Debug)]
-pub(crate) struct VariantSpec {
-    pub(crate) name: String,
-    pub(crate) description: Option<String>,
-    params: Vec<Entry>,
-    stages: Option<Node>,
+/// What a variant is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariantName {
+    /// The name that is its alone: `popular`, `sweep/k=3`, or with repeats `popular#43`.
+    pub name: String,
+    /// The name that its repeats have in common: the variant's name without the seed.
+    pub group: String,
+    /// The name under `variants:` that it comes from, such as `sweep`; [`BASE`] for the workflow itself.
+    pub declared: String,
+    /// The seed, where the workflow asks for repeats with `seeds:`.
+    pub seed: Option<u64>,
+}
+
+impl VariantName {
+    /// Everything that it is called, its own name first.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let mut names = vec![self.name.as_str(), self.group.as_str(), self.declared.as_str()];
+        names.dedup();
+        names.into_iter()
+    }
 }
 
 /// A stage of one variant, after overrides and interpolation.
@@ -61,6 +84,8 @@ pub(crate) struct StageSpec {
     pub(crate) inputs: Vec<InputSpec>,
     pub(crate) inputs_span: Span,
     pub(crate) with: Node,
+    /// The same as JSON.
+    pub(crate) json: Json,
     pub(crate) description: Option<String>,
     pub(crate) retries: u32,
     pub(crate) timeout: Option<Duration>,
@@ -76,13 +101,6 @@ pub(crate) struct InputSpec {
     pub(crate) stage: String,
     pub(crate) stage_port: Option<String>,
     pub(crate) span: Span,
-}
-
-/// Everything that a variant says, resolved.
-pub(crate) struct VariantParts<'a> {
-    pub(crate) params: Params<'a>,
-    pub(crate) stages: Vec<StageSpec>,
-    pub(crate) compare: Option<CompareSpec>,
 }
 
 impl Workflow {
@@ -135,20 +153,17 @@ impl Workflow {
                 Node { value: Value::Map(Vec::new()), ..root }
             }
         };
-        let mut variants: Vec<VariantSpec> = Vec::new();
-        for entry in section(&root, "variants", &mut diagnostics).map_or(&[][..], |node| node.entries()) {
-            check_name(&entry.key, entry.key_span, "variant", &mut diagnostics);
-            if entry.key == BASE {
-                diagnostics.push(Diagnostic::new(
-                    entry.key_span,
-                    "`base` is the workflow itself and cannot be overridden",
-                    "choose another name",
-                ));
-            }
-            variants.extend(VariantSpec::parse(entry, &params, &mut diagnostics));
-        }
+        let variants = variants::parse(
+            section(&root, "variants", &mut diagnostics).map_or(&[], Node::entries),
+            &params,
+            stages.entries(),
+            &mut diagnostics,
+        );
+        let seeds =
+            root.get("seeds").filter(|node| node.value != Value::Null).and_then(|node| seeds(node, &mut diagnostics));
         let compare = root.get("compare").filter(|node| node.value != Value::Null).cloned();
-        Ok(Self { name, description, params, stages, variants, compare, mistakes: diagnostics })
+        let overrides = Vec::new();
+        Ok(Self { name, description, params, stages, overrides, variants, seeds, compare, mistakes: diagnostics })
     }
 
     /// Adds mistakes to those that [`Workflow::plan`] reports.
@@ -161,9 +176,45 @@ impl Workflow {
         &self.name
     }
 
-    /// The names of the variants in the order written, after [`BASE`].
-    pub fn variant_names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(BASE).chain(self.variants.iter().map(|variant| variant.name.as_str()))
+    /// What the variants are called, in the order written, after [`BASE`]; repeats of one follow each other.
+    pub fn variant_names(&self) -> Vec<VariantName> {
+        self.repeats().into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// Every variant (`None`: the workflow itself) as often as it is repeated, with what it is called then.
+    pub(crate) fn repeats(&self) -> Vec<(Option<&VariantSpec>, VariantName)> {
+        let mut out = Vec::new();
+        for variant in std::iter::once(None).chain(self.variants.iter().map(Some)) {
+            let group = variant.map_or(BASE, |variant| &variant.name);
+            let declared = variant.map_or(BASE, |variant| &variant.declared).to_owned();
+            let name =
+                |name: String, seed| VariantName { name, group: group.to_owned(), declared: declared.clone(), seed };
+            match self.seeds {
+                None => out.push((variant, name(group.to_owned(), None))),
+                Some((count, _)) => {
+                    let first = self.first_seed(variant).unwrap_or(DEFAULT_SEED);
+                    for seed in (0..count).map(|repeat| first.saturating_add(repeat)) {
+                        out.push((variant, name(format!("{group}#{seed}"), Some(seed))));
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// The seed that a variant's repeats begin with.
+    ///
+    /// # Errors
+    /// The value that is written for it, if that is no number.
+    pub(crate) fn first_seed<'a>(&'a self, variant: Option<&'a VariantSpec>) -> Result<u64, &'a Node> {
+        let own = variant.into_iter().flat_map(|variant| variant.layers.iter().rev()).map(|layer| &layer.params);
+        let seed = own.chain([&self.params]).find_map(|params| params.iter().find(|entry| entry.key == "seed"));
+        match seed.map(|entry| (&entry.value, &entry.value.value)) {
+            None => Ok(DEFAULT_SEED),
+            Some((_, Value::UInt(seed))) => Ok(*seed),
+            Some((node, Value::Int(seed))) => u64::try_from(*seed).map_err(|_| node),
+            Some((node, _)) => Err(node),
+        }
     }
 
     /// Overrides parameters with the entries of a mapping, as a file of parameters holds it: `country: France`.
@@ -186,8 +237,8 @@ impl Workflow {
         if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
     }
 
-    /// Overrides one value by an argument such as `params.country=France` or `stages.segments.with.k=3`; the value is
-    /// read as YAML. Source number `source` holds the argument.
+    /// Overrides one value by an argument such as `params.country=France`, `stages.segments.with.k=3`,
+    /// `stages.segments.uses=segment.dbscan` or `seeds=5`; the value is read as YAML. Source number `source` holds the argument.
     ///
     /// # Errors
     /// For an argument of another shape, and for a path that the workflow does not have.
@@ -209,185 +260,35 @@ impl Workflow {
         });
         shift(&mut node, value_start);
         yaml::find_duplicates(&node, &mut diagnostics);
-        let parts: Vec<&str> = path.split('.').collect();
         let span = Span { source, start: 0, len: path.len() };
-        match parts.as_slice() {
-            ["params", name] => {
-                let entry = Entry {
-                    key: (*name).to_owned(),
-                    key_span: Span { start: 7, len: name.len(), ..span },
-                    value: node,
-                };
-                declared(std::slice::from_ref(&entry), &self.params, &mut diagnostics);
-                merge_params(&mut self.params, std::slice::from_ref(&entry));
-            }
-            ["stages", stage, "with", rest @ ..] if (1..=64).contains(&rest.len()) => {
-                if self.stages.get(stage).is_none() {
-                    diagnostics.push(
-                        Diagnostic::new(
-                            Span { start: 7, len: stage.len(), ..span },
-                            format!("there is no stage `{stage}`"),
-                            "not a stage of this workflow",
-                        )
+        if path == "seeds" {
+            self.seeds = seeds(&node, &mut diagnostics);
+        } else if let Some(found) = OverridePath::parse(path, span) {
+            let change = found.change(node);
+            declared(&change.params, &self.params, &mut diagnostics);
+            merge_params(&mut self.params, &change.params);
+            match found.stage() {
+                Some((stage, span)) if self.stages.get(stage).is_none() => diagnostics.push(
+                    Diagnostic::new(*span, format!("there is no stage `{stage}`"), "not a stage of this workflow")
                         .suggest(stage, self.stages.entries().iter().map(|entry| entry.key.as_str())),
-                    );
-                } else {
-                    let change = parts[1..].iter().rev().fold(node, |value, key| Node {
-                        span: value.span,
-                        base: source,
-                        value: Value::Map(vec![Entry { key: (*key).to_owned(), key_span: span, value }]),
-                    });
-                    self.stages = overlay(&self.stages, &change);
-                }
-            }
-            _ => diagnostics.push(
-                Diagnostic::new(
-                    span,
-                    format!("`{path}` cannot be set"),
-                    "expected `params.NAME` or `stages.NAME.with.PARAMETER`",
-                )
-                .suggest(
-                    path,
-                    self.params
-                        .iter()
-                        .map(|entry| format!("params.{}", entry.key))
-                        .collect::<Vec<_>>()
-                        .iter()
-                        .map(String::as_str),
                 ),
-            ),
+                Some(_) => self.overrides.push(Arc::new(Layer { params: Vec::new(), ..change })),
+                None => {}
+            }
+        } else {
+            diagnostics.push(path::unknown(path, span, &self.params, self.stages.entries()));
         }
         if diagnostics.is_empty() { Ok(()) } else { Err(diagnostics) }
     }
-
-    pub(crate) fn variant(&self, name: &str) -> Option<&VariantSpec> {
-        self.variants.iter().find(|variant| variant.name == name)
-    }
-
-    /// The stages of a variant (`None`: the workflow itself) with its overrides applied and its references resolved.
-    pub(crate) fn parts<'a>(
-        &self,
-        variant: Option<&VariantSpec>,
-        registry: &Registry,
-        sources: &'a Sources,
-        diagnostics: &mut Diagnostics,
-    ) -> VariantParts<'a> {
-        let mut params = self.params.clone();
-        let mut stages = std::borrow::Cow::Borrowed(&self.stages);
-        if let Some(variant) = variant {
-            merge_params(&mut params, &variant.params);
-            if let Some(changes) = &variant.stages {
-                stages = std::borrow::Cow::Owned(override_stages(&self.stages, changes, registry, diagnostics));
-            }
-        }
-        let params = Params::resolve(&params, sources, diagnostics);
-        let mut specs = Vec::with_capacity(stages.entries().len());
-        for entry in stages.entries() {
-            let node = interpolate(&entry.value, &params, diagnostics);
-            specs.extend(StageSpec::parse(entry, &node, diagnostics));
-        }
-        let compare = self
-            .compare
-            .as_ref()
-            .and_then(|node| compare::parse(&interpolate(node, &params, diagnostics), diagnostics));
-        VariantParts { params, stages: specs, compare }
-    }
 }
 
-impl VariantSpec {
-    /// What the variant changes, leaf by leaf: a path such as `stages.recommend.uses`, and the value as YAML's JSON.
-    pub(crate) fn changes(&self) -> Vec<(String, String)> {
-        let mut out = Vec::new();
-        for entry in &self.params {
-            leaves(&format!("params.{}", entry.key), &entry.value, &mut out);
-        }
-        if let Some(stages) = &self.stages {
-            leaves("stages", stages, &mut out);
-        }
-        out
-    }
-
-    fn parse(entry: &Entry, declared_params: &[Entry], diagnostics: &mut Diagnostics) -> Option<Self> {
-        let node = &entry.value;
-        if node.value != Value::Null && !expect_map(node, "a variant", diagnostics) {
-            return None;
-        }
-        known_keys(node, VARIANT_KEYS, "a variant", diagnostics);
-        let params = section(node, "params", diagnostics).map(|node| node.entries().to_vec()).unwrap_or_default();
-        declared(&params, declared_params, diagnostics);
-        Some(Self {
-            name: entry.key.clone(),
-            description: node.get("description").and_then(|node| text(node, "a description", diagnostics)),
-            params,
-            stages: section(node, "stages", diagnostics).cloned(),
-        })
-    }
-}
-
-/// The stages with a variant's changes. Where a change names another stage type, it keeps of the old parameters and
-/// inputs those that the new type has too.
-fn override_stages(stages: &Node, changes: &Node, registry: &Registry, diagnostics: &mut Diagnostics) -> Node {
-    let mut under = stages.clone();
-    let known: HashSet<&str> = stages.entries().iter().map(|entry| entry.key.as_str()).collect();
-    let by_name: HashMap<&str, &Node> =
-        changes.entries().iter().map(|change| (change.key.as_str(), &change.value)).collect();
-    if let Value::Map(entries) = &mut under.value {
-        for entry in entries.iter_mut() {
-            let new_type = by_name.get(entry.key.as_str()).and_then(|change| change.get("uses")).and_then(Node::as_str);
-            if let Some(new_type) = new_type
-                && entry.value.get("uses").and_then(Node::as_str) != Some(new_type)
-                && let Some(stage_type) = registry.get(new_type)
-            {
-                let descriptor = stage_type.descriptor();
-                let has_param =
-                    |name: &str| descriptor.params.get("properties").is_some_and(|all| all.get(name).is_some());
-                let has_port = |name: &str| descriptor.inputs().any(|port| port.name == name);
-                keep(&mut entry.value, "with", has_param);
-                keep(&mut entry.value, "inputs", has_port);
-            }
-        }
-    }
-    let mut sound = Vec::with_capacity(changes.entries().len());
-    for change in changes.entries() {
-        let known = known.contains(change.key.as_str());
-        if !known && change.value.value == Value::Null {
-            diagnostics.push_near(
-                Diagnostic::new(
-                    change.key_span,
-                    format!("there is no stage `{}` to remove", change.key),
-                    "not a stage of this workflow",
-                ),
-                &change.key,
-                stages.entries().iter().map(|entry| entry.key.as_str()),
-            );
-        } else if !known && change.value.get("uses").is_none() {
-            diagnostics.push_near(
-                Diagnostic::new(
-                    change.key_span,
-                    format!("there is no stage `{}` to override", change.key),
-                    "a stage that the variant adds needs `uses:`",
-                ),
-                &change.key,
-                stages.entries().iter().map(|entry| entry.key.as_str()),
-            );
-        } else {
-            sound.push(change.clone());
-        }
-    }
-    overlay(&under, &Node { value: Value::Map(sound), ..*changes })
-}
-
-fn keep(stage: &mut Node, section: &str, wanted: impl Fn(&str) -> bool) {
-    let Value::Map(entries) = &mut stage.value else { return };
-    if let Some(entry) = entries.iter_mut().find(|entry| entry.key == section)
-        && let Value::Map(inner) = &mut entry.value.value
-    {
-        inner.retain(|entry| wanted(&entry.key));
-    }
+/// How many times each variant is run.
+fn seeds(node: &Node, diagnostics: &mut Diagnostics) -> Option<(u64, Span)> {
+    Some((whole_number(node, "seeds", 1, MAX_SEEDS, diagnostics)?, node.span))
 }
 
 impl StageSpec {
-    fn parse(entry: &Entry, node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+    pub(crate) fn parse(entry: &Entry, node: &Node, diagnostics: &mut Diagnostics) -> Self {
         check_name(&entry.key, entry.key_span, "stage", diagnostics);
         let is_map = expect_map(node, "a stage", diagnostics);
         known_keys(node, STAGE_KEYS, "a stage", diagnostics);
@@ -413,13 +314,14 @@ impl StageSpec {
             span: entry.key_span,
             base: node.base,
         });
-        Some(Self {
+        Self {
             name: entry.key.clone(),
             name_span: entry.key_span,
             uses,
             uses_span,
             inputs,
             inputs_span: node.key_span("inputs").unwrap_or(entry.key_span),
+            json: with.to_json(),
             with,
             description: node.get("description").and_then(|node| text(node, "a description", diagnostics)),
             retries: node
@@ -429,7 +331,7 @@ impl StageSpec {
             timeout: node.get("timeout").and_then(|node| timeout(node, diagnostics)),
             resources: resources(node, diagnostics),
             when: node.get("when").is_none_or(|node| condition(node, diagnostics)),
-        })
+        }
     }
 }
 
@@ -444,18 +346,8 @@ impl InputSpec {
     }
 }
 
-fn leaves(path: &str, node: &Node, out: &mut Vec<(String, String)>) {
-    match &node.value {
-        Value::Map(entries) if !entries.is_empty() => {
-            entries.iter().for_each(|entry| leaves(&format!("{path}.{}", entry.key), &entry.value, out));
-        }
-        Value::Str(text) => out.push((path.to_owned(), text.clone())),
-        _ => out.push((path.to_owned(), node.to_json().to_string())),
-    }
-}
-
 /// The section of this name if it is there and not null; a mistake if it is no mapping.
-fn section<'a>(node: &'a Node, key: &str, diagnostics: &mut Diagnostics) -> Option<&'a Node> {
+pub(crate) fn section<'a>(node: &'a Node, key: &str, diagnostics: &mut Diagnostics) -> Option<&'a Node> {
     let section = node.get(key).filter(|node| node.value != Value::Null)?;
     expect_map(section, &format!("`{key}`"), diagnostics).then_some(section)
 }
@@ -503,6 +395,26 @@ pub(crate) fn text(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Op
 /// Whether nothing stands here since a reference led nowhere, which was complained about.
 pub(crate) fn reported(node: &Node, diagnostics: &Diagnostics) -> bool {
     node.value == Value::Null && diagnostics.is_unknown(node.span)
+}
+
+/// A whole number that is written as one.
+pub(crate) fn whole_number(node: &Node, what: &str, min: u64, max: u64, diagnostics: &mut Diagnostics) -> Option<u64> {
+    let value = match node.value {
+        Value::Int(value) => u64::try_from(value).ok(),
+        Value::UInt(value) => Some(value),
+        _ => None,
+    };
+    let found = value.filter(|value| (min..=max).contains(value));
+    if found.is_none() {
+        let range = if max == u64::MAX { format!("from {min}") } else { format!("from {min} to {max}") };
+        let label = match node.value {
+            Value::Int(value) => format!("this is {value}"),
+            Value::UInt(value) => format!("this is {value}"),
+            _ => format!("this is {}", node.describe()),
+        };
+        diagnostics.push(Diagnostic::new(node.span, format!("`{what}` must be an integer {range}"), label));
+    }
+    found
 }
 
 fn small_integer(node: &Node, what: &str, min: i64, max: i64, diagnostics: &mut Diagnostics) -> Option<u32> {
@@ -578,7 +490,7 @@ fn condition(node: &Node, diagnostics: &mut Diagnostics) -> bool {
     }
 }
 
-fn check_name(name: &str, span: Span, what: &str, diagnostics: &mut Diagnostics) {
+pub(crate) fn check_name(name: &str, span: Span, what: &str, diagnostics: &mut Diagnostics) {
     let valid = name.chars().next().is_some_and(|first| first.is_alphanumeric() || first == '_')
         && name.chars().all(|c| {
             c.is_alphanumeric() || matches!(c, '_' | '-') || (what == "variant" && matches!(c, '=' | '.' | ','))
@@ -593,7 +505,7 @@ fn check_name(name: &str, span: Span, what: &str, diagnostics: &mut Diagnostics)
 }
 
 /// Complains about every entry that overrides a parameter the workflow does not declare.
-fn declared(entries: &[Entry], params: &[Entry], diagnostics: &mut Diagnostics) {
+pub(crate) fn declared(entries: &[Entry], params: &[Entry], diagnostics: &mut Diagnostics) {
     for entry in entries {
         if !params.iter().any(|param| param.key == entry.key) {
             diagnostics.push(
@@ -608,7 +520,7 @@ fn declared(entries: &[Entry], params: &[Entry], diagnostics: &mut Diagnostics) 
     }
 }
 
-fn merge_params(params: &mut Vec<Entry>, over: &[Entry]) {
+pub(crate) fn merge_params(params: &mut Vec<Entry>, over: &[Entry]) {
     for entry in over {
         match params.iter_mut().find(|param| param.key == entry.key) {
             Some(param) => *param = entry.clone(),
@@ -634,7 +546,7 @@ fn shift(node: &mut Node, by: usize) {
 
 impl Params<'_> {
     /// The parameters as one JSON object.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> Json {
         self.iter()
             .map(|(name, node)| (name.to_owned(), node.to_json()))
             .collect::<BTreeMap<_, _>>()

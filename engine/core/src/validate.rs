@@ -10,7 +10,8 @@ use crate::node::{Node, Value};
 use crate::spec::StageSpec;
 
 /// Reports every parameter that the schema of the stage's type refuses. Says whether all were accepted.
-pub(crate) fn params(spec: &StageSpec, json: &Json, registry: &Registry, diagnostics: &mut Diagnostics) -> bool {
+pub(crate) fn params(spec: &StageSpec, registry: &Registry, diagnostics: &mut Diagnostics) -> bool {
+    let json = &spec.json;
     let (Some(validator), Some(stage_type)) = (registry.validator(&spec.uses), registry.get(&spec.uses)) else {
         return true;
     };

@@ -71,11 +71,10 @@ pub(crate) fn run(args: &GetArgs, global: &Global) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The node of a stage of a variant.
+/// The node of a stage of a variant, of its first repeat where it is repeated.
 pub(crate) fn find_stage(plan: &Plan, variant: &str, stage: &str) -> Result<NodeId, Failure> {
     let names = || plan.variants.iter().map(|variant| variant.name.as_str());
-    let found = plan.variants.iter().find(|planned| planned.name == variant);
-    let found = found.ok_or_else(|| Failure::unknown("variant", variant, names()))?;
+    let found = plan.variant(variant).ok_or_else(|| Failure::unknown("variant", variant, names()))?;
     let stages = || found.stages.iter().map(|(name, _)| name.as_str());
     let id = found.stages.iter().find(|(name, _)| name == stage).map(|(_, id)| *id);
     id.ok_or_else(|| Failure::unknown("stage", stage, stages()))

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use stagewright_core::{BASE, Plan};
+use stagewright_core::Plan;
 use stagewright_report::{Edge, Graph, Node};
 
 use crate::args::{Global, GraphArgs, GraphFormat};
@@ -26,7 +26,7 @@ pub(crate) fn graph(plan: &Plan) -> Graph {
         .enumerate()
         .map(|(id, node)| {
             let drawn = Node::new(id.to_string(), &node.stage).detail(node.stage_type.name());
-            if node.variant == BASE { drawn } else { drawn.group(&node.variant) }
+            if plan.is_of_base(node) { drawn } else { drawn.group(&node.variant) }
         })
         .collect();
     let edges = plan

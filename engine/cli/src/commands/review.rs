@@ -195,7 +195,7 @@ fn find(plan: &Plan, variant: &str, stage: Option<&str>) -> Result<(String, Node
         }
         return Ok((stage.to_owned(), id));
     }
-    let planned = plan.variants.iter().find(|planned| planned.name == variant);
+    let planned = plan.variant(variant);
     let stages: Vec<&(String, NodeId)> = planned
         .iter()
         .flat_map(|planned| &planned.stages)

@@ -10,7 +10,9 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let loaded = Loaded::read(&args.workflow)?;
     let plan = loaded.plan(&[])?;
     let stages = plan.variants.first().map_or(0, |variant| variant.stages.len());
-    let variants = plan.variants.len() - 1;
+    let mut groups: Vec<&str> = plan.variants.iter().map(|variant| variant.group.as_str()).collect();
+    groups.dedup();
+    let variants = groups.len() - 1;
     if args.json {
         println!("{}", json!({ "status": "valid", "stages": stages, "variants": variants, "nodes": plan.nodes.len() }));
     } else {

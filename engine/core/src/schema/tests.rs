@@ -26,7 +26,16 @@ fn valid() -> Value {
         "variants": {
             "v": { "params": { "k": 4 }, "stages": { "groups": { "with": { "k": 4 } }, "scores": null } },
             "u": null,
+            "w": { "extends": "v", "grid": { "params.k": [4, 5], "stages.groups.uses": ["fake.tree"] } },
+            "x": { "zip": { "stages.groups.with.k": [4, 5], "stages.groups.with.start": ["spread", "random"] } },
+            "y": { "random": { "n": 2, "seed": 7, "draw": {
+                "params.k": { "integer": [2, 50] },
+                "stages.groups.with.share": { "uniform": [0.1, 0.9] },
+                "stages.groups.with.weights.a": { "log_uniform": [0.1, 10] },
+                "stages.groups.with.start": { "choice": ["random", "spread"] },
+            } } },
         },
+        "seeds": 2,
         "compare": { "baseline": "base", "metrics": ["scores.ndcg@10"] },
     })
 }
@@ -111,6 +120,12 @@ fn it_refuses_wrong_values() {
         ("/stages/buyers/retries", json!(-1)),
         ("/stages/buyers/resources/cpus", json!(0)),
         ("/compare/metrics", json!(["scores"])),
+        ("/seeds", json!(0)),
+        ("/variants/w/zip", json!({ "params.k": [1] })),
+        ("/variants/w/grid", json!({ "k": [1] })),
+        ("/variants/w/grid", json!({ "params.k": 1 })),
+        ("/variants/y/random/draw", json!({ "params.k": { "integer": [1] } })),
+        ("/variants/y/random/draw", json!({ "params.k": { "between": [1, 2] } })),
     ] {
         assert!(!accepts(&changed(path, value)), "{path}");
     }
