@@ -1,10 +1,22 @@
 //! Variants side by side.
 
+mod junit;
+mod lines;
+mod markdown;
+mod text;
+
 use serde::{Deserialize, Serialize};
 
-use crate::number::{self, Scale, plain};
-use crate::table::{Column, Style, Text, TextTable};
-use crate::text::{clean, wrap};
+use crate::number::{self, Scale};
+
+pub use junit::comparison_junit;
+pub(crate) use lines::{Line, interval_title, lines, p_title};
+pub use markdown::comparison_markdown;
+pub use text::comparison_text;
+
+/// Above this many variants, only so many of the best stand in the first table.
+pub(crate) const FEW: usize = 8;
+pub(crate) const BEST: usize = 5;
 
 /// The metrics of several variants, which speak of the same test units.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,12 +61,38 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them, in the order in which they matter.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Better, Self::Worse, Self::NoDifferenceShown, Self::Underpowered, Self::Invalid];
+
     /// The verdict in words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",
             Self::NoDifferenceShown => "no difference shown",
+            Self::Underpowered => "underpowered",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    /// A sign for it, which says what a colour would.
+    pub(crate) const fn sign(self) -> &'static str {
+        match self {
+            Self::Better => "✓",
+            Self::Worse => "✗",
+            Self::NoDifferenceShown => "=",
+            Self::Underpowered => "?",
+            Self::Invalid => "!",
+        }
+    }
+
+    /// Its name in the style sheet.
+    pub(crate) const fn class(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::NoDifferenceShown => "same",
             Self::Underpowered => "underpowered",
             Self::Invalid => "invalid",
         }
@@ -132,17 +170,12 @@ pub struct Cell {
 impl Comparison {
     /// For each cell of a row, whether its value is the best. None is where fewer than two can be compared, where all
     /// are equal, and where the metric only describes.
-    ///
-    /// A cell with a note and no difference is one that cannot be compared.
     pub fn best(&self, row: &Row) -> Vec<bool> {
         let values: Vec<Option<f64>> = row
             .cells
             .iter()
-            .zip(&self.variants)
-            .map(|(cell, variant)| {
-                let comparable = cell.note.is_none() || cell.difference.is_some() || *variant == self.baseline;
-                cell.value.filter(|value| comparable && value.is_finite())
-            })
+            .enumerate()
+            .map(|(at, cell)| cell.value.filter(|value| self.comparable(at, cell) && value.is_finite()))
             .collect();
         let present = || values.iter().flatten().copied();
         let best = match row.goal {
@@ -152,6 +185,42 @@ impl Comparison {
         };
         let best = best.filter(|&best| present().any(|value| value != best));
         values.into_iter().map(|value| value.is_some() && value == best).collect()
+    }
+
+    /// Whether any difference was tested for significance.
+    pub fn tested(&self) -> bool {
+        let cells = || self.rows.iter().flat_map(|row| &row.cells);
+        cells().any(|cell| cell.verdict.is_some() || cell.interval.is_some() || cell.relative_interval.is_some())
+    }
+
+    /// The conclusions in the order in which they matter: what is better, what is worse, what is not known; among equals
+    /// the best by the first metric leads.
+    pub(crate) fn ranked_conclusions(&self) -> Vec<&Conclusion> {
+        let order = self.rows.first().map(|row| self.ranked(row)).unwrap_or_default();
+        let rank = |name: &str| order.iter().position(|at| self.variants.get(*at).is_some_and(|known| known == name));
+        let mut conclusions: Vec<&Conclusion> = self.conclusions.iter().collect();
+        conclusions.sort_by_key(|conclusion| (conclusion.verdict as u8, rank(&conclusion.variant)));
+        conclusions
+    }
+
+    /// The indices of the variants, the best of a metric first and those without a value or without comparison last;
+    /// in their own order where the metric only describes.
+    pub(crate) fn ranked(&self, row: &Row) -> Vec<usize> {
+        let value = |at: usize| row.cells.get(at).filter(|cell| self.comparable(at, cell)).and_then(|cell| cell.value);
+        let mut order: Vec<usize> = (0..self.variants.len()).collect();
+        order.sort_by(|&a, &b| match (value(a), value(b), row.goal) {
+            (Some(a), Some(b), Goal::Maximize) => b.total_cmp(&a),
+            (Some(a), Some(b), Goal::Minimize) => a.total_cmp(&b),
+            (Some(_), Some(_), Goal::Describe) => std::cmp::Ordering::Equal,
+            (a, b, _) => b.is_some().cmp(&a.is_some()),
+        });
+        order
+    }
+
+    /// A cell with a note and no difference is one that cannot be compared.
+    fn comparable(&self, at: usize, cell: &Cell) -> bool {
+        let baseline = self.variants.get(at) == Some(&self.baseline);
+        cell.note.is_none() && cell.verdict != Some(Verdict::Invalid) || cell.difference.is_some() || baseline
     }
 
     /// `over 1 234 users`, where that is known.
@@ -192,119 +261,8 @@ impl Row {
     }
 }
 
-/// A comparison for a terminal: one row for each metric where that fits, else one for each metric and variant.
-pub fn comparison_text(comparison: &Comparison, width: usize, colour: bool) -> String {
-    let mut notes = Vec::new();
-    let side_by_side = side_by_side(comparison, &mut notes);
-    let table = if side_by_side.natural_width() <= width {
-        side_by_side
-    } else {
-        notes.clear();
-        one_below_the_other(comparison, &mut notes)
-    };
-    let mut out = String::new();
-    if let Some(title) = &comparison.title {
-        out += &format!("{}\n\n", Style::Strong.paint(&clean(title), colour));
-    }
-    out += &table.render(width, colour);
-    out.push('\n');
-    let mut foot = Vec::new();
-    if comparison.rows.iter().any(|row| comparison.best(row).contains(&true)) {
-        foot.push("* best of its metric".to_owned());
-    }
-    for (at, note) in notes.iter().enumerate() {
-        foot.push(format!("[{}] {note}", at + 1));
-    }
-    if comparison.variants.len() > 1 {
-        foot.push(format!("differences are from `{}` and not tested for significance", comparison.baseline));
-    }
-    foot.extend(comparison.over().map(|over| format!("metrics are averages {}", plain(&over))));
-    for line in foot.iter().flat_map(|line| wrap(&clean(line), width)) {
-        out += &format!("{}\n", Style::Dim.paint(&line, colour));
-    }
-    out
-}
-
-fn side_by_side(comparison: &Comparison, notes: &mut Vec<String>) -> TextTable {
-    let mut columns = vec![Column::left("metric"), Column::left("better")];
-    for variant in &comparison.variants {
-        columns.push(Column::right(format!("{variant} ")));
-        if *variant != comparison.baseline {
-            columns.extend([Column::right("diff"), Column::right("diff %")]);
-        }
-    }
-    let mut table = TextTable::new(columns);
-    for row in &comparison.rows {
-        let mut cells = vec![Text::from(row.metric.as_str()), goal(row.goal)];
-        for (at, variant) in comparison.variants.iter().enumerate() {
-            let of_variant = cells_of(comparison, row, at, notes);
-            cells.extend(of_variant.into_iter().take(if *variant == comparison.baseline { 1 } else { 3 }));
-        }
-        table.row(cells);
-    }
-    table
-}
-
-fn one_below_the_other(comparison: &Comparison, notes: &mut Vec<String>) -> TextTable {
-    let mut table = TextTable::new([
-        Column::left("metric"),
-        Column::left("better"),
-        Column::left("variant"),
-        Column::right("value "),
-        Column::right("diff"),
-        Column::right("diff %"),
-    ]);
-    for row in &comparison.rows {
-        for (at, variant) in comparison.variants.iter().enumerate() {
-            let mut cells = match at {
-                0 => vec![Text::from(row.metric.as_str()), goal(row.goal)],
-                _ => vec![Text::default(), Text::default()],
-            };
-            cells.push(Text::from(variant.as_str()));
-            cells.extend(cells_of(comparison, row, at, notes));
-            table.row(cells);
-        }
-    }
-    table
-}
-
-fn goal(goal: Goal) -> Text {
-    let word = match goal {
-        Goal::Maximize => "higher",
-        Goal::Minimize => "lower",
-        Goal::Describe => "",
-    };
-    Text::new(word, Style::Dim)
-}
-
-/// The value, the difference and the relative difference of one variant.
-fn cells_of(comparison: &Comparison, row: &Row, at: usize, notes: &mut Vec<String>) -> [Text; 3] {
-    let Some(cell) = row.cells.get(at) else { return Default::default() };
-    let best = comparison.best(row).get(at).copied().unwrap_or(false);
-    let scale = row.scale();
-    let value = plain(&cell.value.map_or_else(|| number::NONE.to_owned(), |value| scale.number(value)));
-    let value = if best { Text::new(format!("{value}*"), Style::Strong) } else { Text::from(format!("{value} ")) };
-    let style = match cell.difference.and_then(|difference| row.goal.judge(difference)) {
-        Some(true) => Style::Good,
-        Some(false) => Style::Bad,
-        None => Style::Plain,
-    };
-    let mut difference = cell.difference.map(|difference| plain(&scale.difference(difference))).unwrap_or_default();
-    if let Some(note) = &cell.note {
-        let variant = comparison.variants.get(at).map_or("", String::as_str);
-        let note = format!("{variant}: {note}");
-        let known = notes.iter().position(|known| *known == note).unwrap_or_else(|| {
-            notes.push(note);
-            notes.len() - 1
-        });
-        difference = format!("{difference} [{}]", known + 1).trim_start().to_owned();
-    }
-    let relative = cell.relative.map(|relative| plain(&number::relative(relative))).unwrap_or_default();
-    [value, Text::new(difference, style), Text::new(relative, style)]
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
@@ -318,7 +276,8 @@ mod tests {
         }
     }
 
-    fn comparison() -> Comparison {
+    /// Three variants, two of which cannot be compared on everything, and nothing tested.
+    pub(crate) fn comparison() -> Comparison {
         let alone = |value| Cell { value: Some(value), ..Cell::default() };
         Comparison {
             title: None,
@@ -358,6 +317,75 @@ mod tests {
         }
     }
 
+    /// The same, tested: a metric to decide by and a guardrail.
+    pub(crate) fn tested() -> Comparison {
+        let mut comparison = comparison();
+        comparison.level = Some(0.95);
+        comparison.correction = Some("Holm over 4 tests".to_owned());
+        comparison.rows.truncate(2);
+        comparison.rows[1].guardrail = true;
+        let results = [
+            (0, 1, Verdict::NoDifferenceShown, [-0.0015, 0.0149], 0.11, 0.22),
+            (0, 2, Verdict::Worse, [-0.0411, -0.0257], 1e-7, 4e-7),
+            (1, 2, Verdict::Worse, [0.01, 0.09], 0.014, 0.028),
+        ];
+        for (row, at, verdict, [low, high], p, adjusted) in results {
+            let base = comparison.rows[row].cells[0].value.unwrap();
+            let cell = &mut comparison.rows[row].cells[at];
+            cell.verdict = Some(verdict);
+            cell.interval = Some([low, high]);
+            cell.relative_interval = Some([low / base, high / base]);
+            cell.p_value = Some(p);
+            cell.p_adjusted = Some(adjusted);
+            cell.method = Some("paired bootstrap (BCa)".to_owned());
+        }
+        comparison.rows[1].cells[1].verdict = Some(Verdict::Invalid);
+        comparison.conclusions = vec![
+            Conclusion {
+                variant: "honest".to_owned(),
+                verdict: Verdict::NoDifferenceShown,
+                text: "`ndcg@10` differs by +5.43 % (95 % interval −1.22 % to +12.1 %).".to_owned(),
+            },
+            Conclusion {
+                variant: "popular".to_owned(),
+                verdict: Verdict::Worse,
+                text: "`ndcg@10` is 27.1 % lower, and the guardrail `log_loss` is 8.20 % higher.".to_owned(),
+            },
+        ];
+        comparison
+    }
+
+    /// A baseline and 23 variants, the later the better.
+    pub(crate) fn sweep() -> Comparison {
+        let variants: Vec<String> =
+            (0..24).map(|at| if at == 0 { "base".to_owned() } else { format!("k={at}") }).collect();
+        let cells = (0..24).map(|at| {
+            let verdict = if at > 20 { Verdict::Better } else { Verdict::Underpowered };
+            match at {
+                0 => Cell { value: Some(0.1), ..Cell::default() },
+                at => Cell {
+                    verdict: Some(verdict),
+                    relative_interval: Some([f64::from(at) * 0.01 - 0.2, f64::from(at) * 0.01 + 0.2]),
+                    ..cell(0.1 + f64::from(at) * 0.001, 0.1)
+                },
+            }
+        });
+        let conclude = |(at, variant): (usize, &String)| Conclusion {
+            variant: variant.clone(),
+            verdict: if at > 20 { Verdict::Better } else { Verdict::Underpowered },
+            text: format!("`ndcg@10` is {at} % higher."),
+        };
+        let row = Row { metric: "ndcg@10".to_owned(), goal: Goal::Maximize, guardrail: false, cells: cells.collect() };
+        Comparison {
+            baseline: "base".to_owned(),
+            conclusions: variants.iter().enumerate().skip(1).map(conclude).collect(),
+            variants,
+            rows: vec![row],
+            level: Some(0.95),
+            ..Comparison::default()
+        }
+    }
+
     #[test]
     fn the_best_is_among_what_can_be_compared() {
         let comparison = comparison();
@@ -374,66 +402,5 @@ mod tests {
         assert_eq!(comparison.best(&comparison.rows[0]), [true, true, false]);
         comparison.rows[0].cells[2].value = Some(f64::NAN);
         assert_eq!(comparison.best(&comparison.rows[0]), [false; 3]);
-    }
-
-    #[test]
-    fn wide_terminals_show_one_row_for_each_metric() {
-        assert_eq!(
-            comparison_text(&comparison(), 100, false),
-            "\
-metric    better  as-published   honest      diff   diff %  popular      diff   diff %
-────────  ──────  ─────────────  ───────  ───────  ───────  ────────  ───────  ───────
-ndcg@10   higher        0.1234   0.1301*  +0.0067  +5.43 %   0.0900   -0.0334  -27.1 %
-log_loss  lower         0.6100*  0.5000       [1]            0.6600   +0.0500  +8.20 %
-users                    3,677    3,677        ±0     ±0 %        –
-
-* best of its metric
-[1] honest: not comparable: other test users
-differences are from `as-published` and not tested for significance
-metrics are averages over 3,677 users
-"
-        );
-    }
-
-    #[test]
-    fn narrow_terminals_show_one_row_for_each_metric_and_variant() {
-        assert_eq!(
-            comparison_text(&comparison(), 60, false),
-            "\
-metric    better  variant        value      diff   diff %
-────────  ──────  ────────────  ───────  ───────  ───────
-ndcg@10   higher  as-published  0.1234
-                  honest        0.1301*  +0.0067  +5.43 %
-                  popular       0.0900   -0.0334  -27.1 %
-log_loss  lower   as-published  0.6100*
-                  honest        0.5000       [1]
-                  popular       0.6600   +0.0500  +8.20 %
-users             as-published   3,677
-                  honest         3,677        ±0     ±0 %
-                  popular            –
-
-* best of its metric
-[1] honest: not comparable: other test users
-differences are from `as-published` and not tested for
-significance
-metrics are averages over 3,677 users
-"
-        );
-    }
-
-    #[test]
-    fn colour_only_adds_colour() {
-        let coloured = comparison_text(&comparison(), 100, true);
-        let mut bare = String::new();
-        let mut rest = coloured.as_str();
-        while let Some(start) = rest.find('\u{1b}') {
-            bare += &rest[..start];
-            let end = rest[start..].find('m').unwrap() + start + 1;
-            rest = &rest[end..];
-        }
-        bare += rest;
-        assert_eq!(bare, comparison_text(&comparison(), 100, false));
-        assert!(coloured.contains("\u{1b}[32m+0.0067"));
-        assert!(coloured.contains("\u{1b}[31m+0.0500"), "a higher loss is worse");
     }
 }

@@ -1,7 +1,7 @@
 //! What a run looks like to a reader: figures, the HTML report and tables for the terminal.
 //!
 //! Data in, text out: nothing here reads a file, a clock or the environment, and the same data always gives the same
-//! bytes. Whoever writes a report fills [`Report`] and calls [`html`]; the page needs no network and no script.
+//! bytes. Whoever writes a report fills [`Report`] and calls [`html`]; the page needs no network, and its script only helps.
 //!
 //! ```
 //! use stagewright_report::{Edge, Graph, Node, State};
@@ -23,10 +23,13 @@ mod report;
 pub mod table;
 pub mod text;
 
-pub use comparison::{Cell, Comparison, Conclusion, Goal, Row, Verdict, comparison_text};
+pub use comparison::{
+    Cell, Comparison, Conclusion, Goal, Row, Verdict, comparison_junit, comparison_markdown, comparison_text,
+};
 pub use graph::{Edge, Graph, Node, State};
 pub use html::html;
 pub use overlay::overlay;
 pub use report::{
-    Change, Check, Column, Output, Parameter, Report, Source, StageRow, Status, TablePreview, Variant, Version,
+    Chain, Change, ChartGroup, Check, Column, DataSheet, Energy, Feature, ModelCard, Output, Panel, Parameter, Report,
+    Source, StageRow, Status, TablePreview, Variant, Version, Work,
 };

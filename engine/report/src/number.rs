@@ -102,6 +102,15 @@ pub fn relative(fraction: f64) -> String {
     format!("{}{UNIT}%", signed(&text))
 }
 
+/// A p-value to three decimals: `0.012`, `<0.001`.
+pub fn p_value(p: f64) -> String {
+    match p {
+        p if !p.is_finite() => NONE.to_owned(),
+        p if p < 0.001 => "<0.001".to_owned(),
+        p => format!("{p:.3}"),
+    }
+}
+
 /// A share of a whole as a percentage: 0.123 is `12 %`.
 pub fn share(fraction: f64) -> String {
     let percent = fraction * 100.0;
@@ -135,6 +144,17 @@ pub fn seconds(seconds: f64) -> String {
         format!("{minutes}{UNIT}min {rest}{UNIT}s")
     } else {
         format!("{}{UNIT}h {minutes}{UNIT}min", count(hours))
+    }
+}
+
+/// An amount of energy: `840 J`, `1.2 kJ`, `3.4 Wh` from an hour at one watt on.
+pub fn energy(joules: f64) -> String {
+    match joules {
+        joules if !joules.is_finite() || joules < 0.0 => NONE.to_owned(),
+        joules if joules < 1000.0 => format!("{joules:.0}{UNIT}J"),
+        joules if joules < 3600.0 => format!("{:.1}{UNIT}kJ", joules / 1000.0),
+        joules if joules < 3.6e6 => format!("{:.1}{UNIT}Wh", joules / 3600.0),
+        joules => format!("{}{UNIT}kWh", number(joules / 3.6e6)),
     }
 }
 

@@ -32,8 +32,8 @@ pub struct Report {
     pub comparisons: Vec<Comparison>,
     /// What each variant is.
     pub variants: Vec<Variant>,
-    /// Figures.
-    pub charts: Vec<Figure>,
+    /// Figures, those that belong beside each other together.
+    pub charts: Vec<ChartGroup>,
     /// First rows of tables.
     pub tables: Vec<TablePreview>,
     /// The stages and what flows between them.
@@ -42,6 +42,14 @@ pub struct Report {
     pub stages: Vec<StageRow>,
     /// What was expected of the data, and whether it held.
     pub checks: Vec<Check>,
+    /// The stages whose end the run had to wait for, one after the other.
+    pub longest_chain: Option<Chain>,
+    /// What was learned.
+    pub models: Vec<ModelCard>,
+    /// The tables that came from outside.
+    pub sheets: Vec<DataSheet>,
+    /// What the run took of the machine, and what it saved.
+    pub work: Work,
     /// The files that were read.
     pub sources: Vec<Source>,
     /// The workflow's parameters as they were used.
@@ -96,6 +104,115 @@ pub struct Change {
     pub path: String,
     /// To which value.
     pub value: String,
+}
+
+/// Figures that belong beside each other: what variants have of the same stage and port.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ChartGroup {
+    /// What they have in common, such as the stage; not shown where there is only one.
+    pub title: String,
+    /// The figures.
+    pub panels: Vec<Panel>,
+}
+
+/// A figure and whose it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Panel {
+    /// The variants that have it; none where it is all variants' or several are drawn in it.
+    pub variants: Vec<String>,
+    /// The figure.
+    pub figure: Figure,
+}
+
+impl From<Figure> for ChartGroup {
+    fn from(figure: Figure) -> Self {
+        Self { title: String::new(), panels: vec![Panel { variants: Vec::new(), figure }] }
+    }
+}
+
+/// Stages that each needed the one before, and how long they took together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Chain {
+    /// The stages in the order in which they ran.
+    pub stages: Vec<String>,
+    /// How long they took together.
+    pub seconds: f64,
+}
+
+/// A model: what it is, what it learned from, and how good it was found to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ModelCard {
+    /// The stage that it came from.
+    pub stage: String,
+    /// The variants that have it; none where all have.
+    pub variants: Vec<String>,
+    /// The stage type that learned it.
+    pub learned_by: String,
+    /// What it predicts, in words: `the probability of a class`.
+    pub task: String,
+    /// The column that it predicts.
+    pub target: String,
+    /// What it learned from, such as `split.train`.
+    pub trained_on: Option<String>,
+    /// How many rows it learned from.
+    pub rows: u64,
+    /// The columns that it reads.
+    pub features: Vec<Feature>,
+    /// The parameters of the stage.
+    pub parameters: Vec<Parameter>,
+    /// What was measured of it.
+    pub metrics: Vec<Parameter>,
+    /// What the stage warned of.
+    pub warnings: Vec<String>,
+    /// The digest of its bytes.
+    pub digest: String,
+}
+
+/// A column that a model reads.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Feature {
+    /// The column, and whether its values are about a person.
+    #[serde(flatten)]
+    pub column: Column,
+    /// Least and largest value that it was learned from; `None` where there was none, and where the column is personal.
+    pub range: Option<(f64, f64)>,
+}
+
+/// A table that came from outside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DataSheet {
+    /// The stage and port that it came from.
+    pub name: String,
+    /// The stage type that read it.
+    pub uses: String,
+    /// The files; none where it was made up.
+    pub files: Vec<Source>,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Its columns, and how many values of each are missing.
+    pub columns: Vec<(Column, u64)>,
+}
+
+/// What a run took of the machine, and what it saved.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Work {
+    /// How long the executions took that the run did without, since their outputs were in the store.
+    pub cached_seconds: Option<f64>,
+    /// How long the executions would have taken that variants had in common with others.
+    pub shared_seconds: Option<f64>,
+    /// How long processor cores were busy with it, all together.
+    pub cpu_seconds: Option<f64>,
+    /// The energy that it took.
+    pub energy: Option<Energy>,
+}
+
+/// An amount of energy and how it is known.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Energy {
+    /// In joules.
+    pub joules: f64,
+    /// Where the number is from, as a sentence.
+    pub how: String,
 }
 
 /// The first rows of a table.

@@ -22,12 +22,15 @@ fn opened(page: &str, tag: &str) -> usize {
 
 #[test]
 fn the_page_needs_nothing_from_anywhere() {
-    let page = html(&demo::report());
-    for never in ["<script", "http:", "https:", "//", "@import", "url(", "src=", "<iframe", "<object"] {
-        assert!(!page.contains(never), "{never}");
+    for report in [demo::report(), demo::tested()] {
+        let page = html(&report);
+        for never in ["http:", "https:", "//", "@import", "url(", "src=", "<iframe", "<object", "fetch", "onclick"] {
+            assert!(!page.contains(never), "{never}");
+        }
+        assert_eq!(page.matches("<script").count(), 1, "its own, which the policy names by its hash");
+        assert!(page.contains("default-src 'none'"), "and could not get it");
+        assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"));
     }
-    assert!(page.contains("default-src 'none'"), "and could not get it");
-    assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"));
 }
 
 #[test]
@@ -37,7 +40,7 @@ fn the_same_report_is_the_same_page() {
 
 #[test]
 fn headings_descend_by_one_level() {
-    let page = html(&demo::report());
+    let page = html(&demo::tested());
     let levels = headings(&page);
     assert_eq!(levels.iter().filter(|level| **level == 1).count(), 1);
     assert_eq!(levels[0], 1);
@@ -50,18 +53,26 @@ fn headings_descend_by_one_level() {
 fn what_matters_comes_first() {
     let page = html(&demo::report());
     let at = |id: &str| page.find(&format!("<h2 id=\"{id}\"")).unwrap_or_else(|| panic!("{id} is missing"));
-    let order = ["comparison", "charts", "tables", "stages", "quality", "again"].map(at);
+    let order = ["comparison", "charts", "stages", "quality", "models", "sources", "tables", "again"].map(at);
     assert!(order.is_sorted(), "{order:?}");
+    let tested = html(&demo::tested());
+    assert!(
+        tested.find("<h2 id=\"verdict\"") < tested.find("<h2 id=\"comparison\"") && !page.contains("id=\"verdict\"")
+    );
+    assert!(
+        !tested.contains("not tested for significance") || demo::tested().comparisons.iter().any(|it| !it.tested())
+    );
     assert!(page.contains("Differences are not tested for significance."));
 }
 
 #[test]
 fn a_screen_reader_finds_its_way() {
-    let page = html(&demo::report());
+    let page = html(&demo::tested());
     for landmark in ["<header>", "<nav aria-label=\"Sections\">", "<main id=\"main\">", "<footer>"] {
         assert_eq!(page.matches(landmark).count(), 1, "{landmark}");
     }
-    assert_eq!(opened(&page, "th"), page.matches("scope=\"col\"").count() + page.matches("scope=\"row\"").count());
+    let scopes = ["col", "row", "rowgroup"].map(|scope| page.matches(&format!("scope=\"{scope}\"")).count());
+    assert_eq!(opened(&page, "th"), scopes.iter().sum::<usize>());
     for tag in
         ["svg", "table", "section", "figure", "details", "div", "span", "tr", "td", "th", "ul", "li", "p", "code"]
     {
@@ -96,7 +107,7 @@ fn personal_values_are_neither_on_the_page_nor_in_its_data() {
 #[test]
 fn hostile_names_are_only_text() {
     let evil = "\"><script>alert('x')</script><img onerror=x> & `code` {";
-    let mut report = demo::report();
+    let mut report = demo::tested();
     report.workflow = evil.to_owned();
     report.description = Some(evil.to_owned());
     report.run = evil.to_owned();
@@ -114,8 +125,30 @@ fn hostile_names_are_only_text() {
         comparison.variants[1] = evil.to_owned();
         comparison.rows[0].metric = evil.to_owned();
         comparison.rows[0].cells[1].note = Some(evil.to_owned());
+        comparison.rows[0].cells[1].method = Some(evil.to_owned());
+        comparison.correction = Some(evil.to_owned());
+        for conclusion in &mut comparison.conclusions {
+            (conclusion.variant, conclusion.text) = (evil.to_owned(), evil.to_owned());
+        }
     }
-    for chart in &mut report.charts {
+    let model = &mut report.models[0];
+    for text in [&mut model.stage, &mut model.learned_by, &mut model.task, &mut model.target, &mut model.digest] {
+        *text = evil.to_owned();
+    }
+    model.variants[0] = evil.to_owned();
+    model.warnings[0] = evil.to_owned();
+    model.features[0].column.name = evil.to_owned();
+    model.parameters[0].value = evil.to_owned();
+    report.sheets[0].name = evil.to_owned();
+    report.sheets[0].files[0].name = evil.to_owned();
+    report.sheets[0].columns[0].0.name = evil.to_owned();
+    report.longest_chain.as_mut().unwrap().stages[0] = evil.to_owned();
+    report.work.energy.as_mut().unwrap().how = evil.to_owned();
+    for group in &mut report.charts {
+        group.title = evil.to_owned();
+        group.panels[0].variants = vec![evil.to_owned()];
+    }
+    for chart in report.charts.iter_mut().flat_map(|group| &mut group.panels).map(|panel| &mut panel.figure) {
         for text in [&mut chart.title, &mut chart.x_label, &mut chart.y_label, &mut chart.series[0].name] {
             *text = evil.to_owned();
         }
@@ -141,7 +174,7 @@ fn hostile_names_are_only_text() {
         error: Some(evil.to_owned()),
     });
     let page = html(&report);
-    assert!(!page.contains("<script") && !page.contains("<img"));
+    assert!(page.matches("<script").count() == 1 && !page.contains("<img"));
     // Nor does a quote end an attribute: every text of it stands between `&lt;` and `&gt;`.
     for (at, _) in page.match_indices("onerror=x") {
         assert!(page[..at].ends_with("&lt;img ") && page[at..].starts_with("onerror=x&gt;"));
@@ -153,7 +186,7 @@ fn hostile_names_are_only_text() {
 
 /// The page of a report that has figures and nothing else.
 fn page_of(charts: Vec<Figure>) -> String {
-    html(&Report { charts, ..Report::default() })
+    html(&Report { charts: charts.into_iter().map(Into::into).collect(), ..Report::default() })
 }
 
 /// The rows of the only table of numbers, cell by cell.
@@ -226,7 +259,7 @@ fn a_page_stays_small_and_says_what_it_leaves_out() {
         TablePreview::new(format!("stage {at}"), "table", 8, (0..40).map(|_| column()).collect(), head)
     };
     let page = html(&Report {
-        charts: (0..30).map(heavy).collect(),
+        charts: (0..30).map(heavy).map(Into::into).collect(),
         tables: (0..30).map(table).collect(),
         ..Report::default()
     });
@@ -253,6 +286,46 @@ fn an_empty_report_is_a_page() {
     let page = html(&Report::default());
     assert!(page.contains("To run it again") && !page.contains("id=\"comparison\"") && !page.contains("<nav"));
     assert_eq!(headings(&page), [1, 2]);
+}
+
+#[test]
+fn the_verdict_is_a_word_and_a_sign() {
+    let page = html(&demo::tested());
+    let verdict = page.split_once("id=\"verdict\"").unwrap().1.split_once("id=\"comparison\"").unwrap().0;
+    let hybrid = verdict.find("<strong>hybrid</strong>: <strong class=\"word\">worse</strong>").unwrap();
+    let honest = verdict.find("<strong>honest</strong>: <strong class=\"word\">underpowered</strong>").unwrap();
+    assert!(hybrid < honest, "what is known comes first");
+    assert!(verdict.contains(" more variants</summary>"), "of a sweep the rest is folded");
+    let table = page.split_once("id=\"comparison\"").unwrap().1.split_once("id=\"charts\"").unwrap().0;
+    assert!(table.contains("<span class=\"sign\" aria-hidden=\"true\">✗</span> worse"));
+    assert!(table.contains("guardrail") && table.contains("Holm over 6 tests") && table.contains("Welch's t-test"));
+    assert_eq!(table.matches("class=\"interval ").count(), 2 * 3 + 23, "an interval for each variant and metric");
+    assert!(table.contains("<title>hybrid: +27.6\u{a0}% (+15.0\u{a0}% to +40.1\u{a0}%), better</title>"), "{table}");
+}
+
+#[test]
+fn a_model_card_hides_the_range_of_a_personal_column() {
+    let page = html(&demo::report());
+    let card = page.split_once("id=\"models\"").unwrap().1.split_once("id=\"sources\"").unwrap().0;
+    assert!(card.contains("<code>split.train</code>") && card.contains("scores.auc") && card.contains("0.7132"));
+    assert!(card.contains(">age</th><td>double</td><td><span class=\"personal\">hidden (personal)"));
+    assert!(card.contains("2.500 to 903"));
+}
+
+#[test]
+fn an_estimate_of_energy_says_so() {
+    let page = html(&demo::report());
+    assert!(page.contains("<dt>Energy</dt><dd>863\u{a0}J</dd>") && page.contains("Estimated: processor time at 12 W"));
+    assert!(page.contains("<dt>Saved by sharing between variants</dt><dd>17.4\u{a0}s</dd>"));
+}
+
+#[test]
+fn figures_of_several_variants_stand_together() {
+    let page = html(&demo::report());
+    let together = page.split_once("class=\"together\"").unwrap().1;
+    let variant =
+        |name: &str| together.find(&format!("Confusion matrix<small class=\"quiet\">{name}</small>")).unwrap();
+    assert!(variant("as-published") < variant("honest"));
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
         .enable_all()
         .build()
         .map_err(|error| Failure::environment(format!("cannot start threads: {error}")))?;
+    let meter = report::Meter::start();
     let mut progress = Progress::new(&plan);
     let result = runtime.block_on(stagewright_runtime::run(&plan, Arc::clone(&store), &options, &mut |event| {
         progress.observe(event);
@@ -55,7 +56,7 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
     let metrics = metrics(&plan, &outcome, &store)?;
     let compared = plan.compare.as_ref().and_then(|spec| comparison(spec, &plan, &metrics));
     let path = args.report.clone().unwrap_or_else(|| report_path(store.root(), &outcome.run));
-    let page = report::build(&loaded, &plan, &outcome, &store, compared.as_ref(), &metrics, &options)?;
+    let page = report::build(&loaded, &plan, &outcome, &store, compared.as_ref(), &metrics, &options, meter.used())?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::environment(format!("cannot create `{}`: {error}", folder.display())))?;

@@ -2,11 +2,19 @@
 
 use stagewright_contract::{Figure, FigureKind, Point, Series};
 use stagewright_report::{
-    Cell, Change, Check, Column, Comparison, Edge, Goal, Graph, Node, Output, Parameter, Report, Row, Source, StageRow,
-    State, Status, TablePreview, Variant, Version,
+    Cell, Chain, Change, ChartGroup, Check, Column, Comparison, Conclusion, DataSheet, Edge, Energy, Feature, Goal,
+    Graph, ModelCard, Node, Output, Panel, Parameter, Report, Row, Source, StageRow, State, Status, TablePreview,
+    Variant, Verdict, Version, Work,
 };
 
 const VARIANTS: [&str; 3] = ["as-published", "honest", "hybrid"];
+
+/// The same report after its differences were tested.
+pub(crate) fn tested() -> Report {
+    let mut report = report();
+    report.comparisons.splice(0..1, [campaign(), sweep()]);
+    report
+}
 
 /// The report of a run of three variants in which one stage failed to be needed, one warned and two checks did not
 /// hold.
@@ -26,11 +34,23 @@ pub(crate) fn report() -> Report {
         problem: None,
         comparisons: vec![recommendation(), purchase()],
         variants: variants(),
-        charts: charts(),
+        charts: charts().into_iter().map(ChartGroup::from).chain([confusions()]).collect(),
         tables: tables(),
         graph: graph(),
         stages: stages(),
         checks: checks(),
+        longest_chain: Some(Chain {
+            stages: ["products", "purchases", "features", "kmeans", "recommend", "evaluate"].map(str::to_owned).to_vec(),
+            seconds: 27.3,
+        }),
+        models: vec![model()],
+        sheets: sheets(),
+        work: Work {
+            cached_seconds: Some(61.2),
+            shared_seconds: Some(17.4),
+            cpu_seconds: Some(71.9),
+            energy: Some(Energy { joules: 862.8, how: "Estimated: processor time at 12 W for a busy core.".to_owned() }),
+        },
         sources: ["users.csv", "orders.csv", "order_items.csv", "products.csv"]
             .iter()
             .zip([17_482_113, 9_120_004, 21_000_751, 4_001_200])
@@ -111,6 +131,160 @@ fn recommendation() -> Comparison {
         ],
         3_677,
     )
+}
+
+/// A metric to decide by, one that is not told apart, one with too few units, and a guardrail.
+fn campaign() -> Comparison {
+    let mut comparison = comparison(
+        "Campaign",
+        vec![
+            row("conversion", Goal::Maximize, [0.0573, 0.0648, 0.0731]),
+            row("spend_per_user", Goal::Maximize, [0.65, 0.77, 1.07]),
+            row("unsubscribed", Goal::Minimize, [0.0113, 0.0119, 0.0161]),
+        ],
+        42_613,
+    );
+    comparison.level = Some(0.95);
+    comparison.correction = Some("Holm over 6 tests".to_owned());
+    comparison.rows[2].guardrail = true;
+    let results = [
+        [(Verdict::NoDifferenceShown, 0.0081, 0.041, 0.082), (Verdict::Better, 0.0072, 0.000_1, 0.000_6)],
+        [(Verdict::Underpowered, 0.41, 0.57, 0.57), (Verdict::Better, 0.3, 0.006, 0.024)],
+        [(Verdict::NoDifferenceShown, 0.0021, 0.58, 0.58), (Verdict::Worse, 0.0024, 0.000_2, 0.001)],
+    ];
+    for (row, results) in comparison.rows.iter_mut().zip(results) {
+        let base = row.cells[0].value.unwrap_or(1.0);
+        for (cell, (verdict, room, p, adjusted)) in row.cells.iter_mut().skip(1).zip(results) {
+            let difference = cell.difference.unwrap_or(0.0);
+            cell.verdict = Some(verdict);
+            cell.interval = Some([difference - room, difference + room]);
+            cell.relative_interval = cell.interval.map(|ends| ends.map(|end| end / base));
+            cell.p_value = Some(p);
+            cell.p_adjusted = Some(adjusted);
+            cell.method = Some("Welch's t-test".to_owned());
+        }
+    }
+    let conclude =
+        |variant: &str, verdict, text: &str| Conclusion { variant: variant.to_owned(), verdict, text: text.to_owned() };
+    comparison.conclusions = vec![
+        conclude(
+            "honest",
+            Verdict::Underpowered,
+            "No metric differs; a lift of 31 % of `spend_per_user` would be seen with 160 000 users in each group.",
+        ),
+        conclude(
+            "hybrid",
+            Verdict::Worse,
+            "The guardrail `unsubscribed` is 42.5 % higher (21.2 % to 63.7 %), though `conversion` is 27.6 % higher.",
+        ),
+    ];
+    comparison
+}
+
+/// More variants than find room beside each other.
+fn sweep() -> Comparison {
+    let variants: Vec<String> = (0..24)
+        .map(|at| if at == 0 { "base".to_owned() } else { format!("k={}, seed={}", 2 + at % 6, at / 6) })
+        .collect();
+    let mut noise = noise();
+    let cells = (0..24).map(|at| {
+        let value = if at == 0 { 0.31 } else { 0.28 + 0.08 * noise() };
+        let difference = (at > 0).then_some(value - 0.31);
+        let verdict = difference.map(|difference| match difference {
+            difference if difference > 0.03 => Verdict::Better,
+            difference if difference < -0.02 => Verdict::Worse,
+            _ => Verdict::NoDifferenceShown,
+        });
+        Cell {
+            value: Some(value),
+            difference,
+            relative: difference.map(|difference| difference / 0.31),
+            interval: difference.map(|difference| [difference - 0.02, difference + 0.02]),
+            relative_interval: difference.map(|difference| [(difference - 0.02) / 0.31, (difference + 0.02) / 0.31]),
+            verdict,
+            ..Cell::default()
+        }
+    });
+    let cells: Vec<Cell> = cells.collect();
+    let conclude = |(variant, cell): (&String, &Cell)| {
+        Some(Conclusion {
+            variant: variant.clone(),
+            verdict: cell.verdict?,
+            text: format!("`silhouette` differs by {:.3}.", cell.difference?),
+        })
+    };
+    Comparison {
+        title: Some("Number of segments".to_owned()),
+        baseline: "base".to_owned(),
+        conclusions: variants.iter().zip(&cells).filter_map(conclude).collect(),
+        variants,
+        rows: vec![Row { metric: "silhouette".to_owned(), goal: Goal::Maximize, guardrail: false, cells }],
+        level: Some(0.95),
+        ..Comparison::default()
+    }
+}
+
+/// The same figure of two variants.
+fn confusions() -> ChartGroup {
+    let panel = |variant: &str, figure| Panel { variants: vec![variant.to_owned()], figure };
+    ChartGroup {
+        title: "evaluate".to_owned(),
+        panels: vec![
+            panel("as-published", confusion([24_016.0, 51_204.0])),
+            panel("honest", confusion([39_400.0, 35_820.0])),
+        ],
+    }
+}
+
+fn model() -> ModelCard {
+    let feature = |name: &str, personal, range| Feature {
+        column: Column { name: name.to_owned(), kind: "double".to_owned(), personal },
+        range,
+    };
+    let pair = |name: &str, value: &str| Parameter { name: name.to_owned(), value: value.to_owned() };
+    ModelCard {
+        stage: "purchase_model".to_owned(),
+        variants: vec!["honest".to_owned(), "hybrid".to_owned()],
+        learned_by: "model.gradient_boosting".to_owned(),
+        task: "the probability of".to_owned(),
+        target: "bought_again".to_owned(),
+        trained_on: Some("split.train".to_owned()),
+        rows: 2_941,
+        features: vec![
+            feature("days_since_last_order", false, Some((0.0, 1_412.0))),
+            feature("mean_price", false, Some((2.5, 903.0))),
+            feature("age", true, None),
+            feature("category", false, None),
+        ],
+        parameters: vec![pair("trees", "200"), pair("learning_rate", "0.05"), pair("depth", "4")],
+        metrics: vec![pair("scores.auc", "0.7132"), pair("scores.log_loss", "0.5822"), pair("scores.brier", "0.1987")],
+        warnings: vec!["12 rows had no `category` and were put into a group of their own".to_owned()],
+        digest: digest("purchase_model"),
+    }
+}
+
+fn sheets() -> Vec<DataSheet> {
+    let column = |name: &str, kind: &str, personal| Column { name: name.to_owned(), kind: kind.to_owned(), personal };
+    vec![
+        DataSheet {
+            name: "users.table".to_owned(),
+            uses: "ingest.csv".to_owned(),
+            files: vec![Source { name: "users.csv".to_owned(), bytes: 17_482_113, digest: digest("users.csv") }],
+            rows: 100_000,
+            columns: vec![
+                (column("id", "int64", false), 0),
+                (column("first_name", "string", true), 0),
+                (column("country", "string", false), 41),
+            ],
+        },
+        DataSheet {
+            name: "shop.orders".to_owned(),
+            uses: "ingest.synthetic".to_owned(),
+            files: Vec::new(),
+            rows: 1_800,
+            columns: vec![(column("order_id", "int64", false), 0)],
+        },
+    ]
 }
 
 fn purchase() -> Comparison {
@@ -200,7 +374,7 @@ fn charts() -> Vec<Figure> {
             )],
         },
         correlation(),
-        confusion(),
+        confusion([24_016.0, 51_204.0]),
         prices(),
         clusters(),
         merges(),
@@ -251,10 +425,10 @@ fn correlation() -> Figure {
     )
 }
 
-fn confusion() -> Figure {
+fn confusion(negatives: [f64; 2]) -> Figure {
     let row = |name: &str, cells: [f64; 2]| Series::new(name, ["predicted no", "predicted yes"].into_iter().zip(cells));
     Figure::new(FigureKind::Heatmap, "Confusion matrix", "predicted", "rows")
-        .with(row("actual no", [24_016.0, 51_204.0]))
+        .with(row("actual no", negatives))
         .with(row("actual yes", [10_118.0, 111_433.0]))
 }
 

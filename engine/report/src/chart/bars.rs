@@ -1,7 +1,7 @@
 //! Bars that lie, so that their names can be read.
 
 use super::axis::length;
-use super::{Chart, Drawing, LOOKS, WIDTH, height, place_text};
+use super::{Chart, Drawing, WIDTH, group, height, place_text, titled};
 use crate::number;
 use crate::text::{cut, xml};
 
@@ -46,16 +46,18 @@ pub(super) fn draw(chart: Chart<'_>) -> Drawing {
             let y_top = bottom;
             bottom += THICK + 2.0;
             let (from, to) = (x_of(y.min(0.0)), x_of(y.max(0.0)));
+            svg += &group(index);
             if y != 0.0 {
+                let words = chart.words(series, &place_text(place), &scale.number(y));
                 svg += &format!(
-                    "<g class=\"s{}\"><rect class=\"bar\" x=\"{from:.1}\" y=\"{y_top:.1}\" width=\"{:.1}\" \
-                     height=\"{THICK}\" rx=\"1.5\"/></g>",
-                    index % LOOKS,
+                    "<rect class=\"bar\" x=\"{from:.1}\" y=\"{y_top:.1}\" width=\"{:.1}\" height=\"{THICK}\" \
+                     rx=\"1.5\">{}</rect>",
                     (to - from).max(1.0),
+                    titled(&words),
                 );
             }
             svg += &format!(
-                "<text class=\"tick\" x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                "<text class=\"tick\" x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{}</text></g>",
                 y_top + 10.5,
                 scale.number(y)
             );

@@ -3,7 +3,7 @@
 use stagewright_contract::X;
 
 use super::axis::{BOTTOM, RIGHT, Upward, label_across, length, texts_below};
-use super::{Chart, Drawing, LOOKS, WIDTH, height, place_text};
+use super::{Chart, Drawing, WIDTH, group, height, place_text, titled};
 use crate::number;
 use crate::text::{cut, xml};
 
@@ -45,15 +45,17 @@ pub(super) fn draw(chart: Chart<'_>) -> Option<Drawing> {
     let scale = number::Scale::of(heights());
     let valued = chart.series.len() == 1 && heights().all(|y| length(&scale.number(y)) < slot);
     for (index, series) in chart.series.iter().enumerate() {
-        svg += &format!("<g class=\"s{}\">", index % LOOKS);
+        svg += &group(index);
         for (at, place) in places.iter().enumerate() {
             let Some(y) = series.points.iter().find(|point| point.x == **place).and_then(height) else { continue };
             let x = middle(at) - slot * 0.42 + thick * index as f64;
             let (top, bottom) = (up.at(y.max(0.0)), up.at(y.min(0.0)));
             if y != 0.0 {
+                let words = chart.words(series, &place_text(place), &scale.number(y));
                 svg += &format!(
-                    "<rect class=\"bar\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{thick:.1}\" height=\"{:.1}\"{edge}/>",
-                    (bottom - top).max(0.5)
+                    "<rect class=\"bar\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{thick:.1}\" height=\"{:.1}\"{edge}>{}</rect>",
+                    (bottom - top).max(0.5),
+                    titled(&words),
                 );
             }
             if valued {

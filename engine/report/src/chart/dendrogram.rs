@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use stagewright_contract::{Figure, Series, X};
 
 use super::axis::{Across, BOTTOM, RIGHT, Upward, bounds, label_across, texts_below};
-use super::{Chart, Drawing, LOOKS, WIDTH, drawable, height};
+use super::{Chart, Drawing, LOOKS, WIDTH, drawable, height, titled};
+use crate::number;
 
 /// How many joints are drawn: the last ones, which are the highest.
 const JOINTS: usize = 500;
@@ -31,9 +32,14 @@ pub(super) fn draw(chart: Chart<'_>) -> Drawing {
 
     let mut svg = up.svg(chart, RIGHT);
     for (name, corners) in &joints {
-        let look = groups.binary_search(name).map_or("stem".to_owned(), |group| format!("s{}", group % LOOKS));
+        let look = match groups.binary_search(name) {
+            Ok(group) => format!("class=\"joint s{}\" data-s=\"{group}\"", group % LOOKS),
+            Err(_) => "class=\"joint stem\"".to_owned(),
+        };
+        let merged = corners.iter().fold(0.0_f64, |top, (_, y)| top.max(*y));
+        let title = titled(format!("{name} joined at {}", number::number(merged)).trim_start());
         let path: Vec<String> = corners.iter().map(|(x, y)| format!("{:.1} {:.1}", across.at(*x), up.at(*y))).collect();
-        svg += &format!("<path class=\"joint {look}\" d=\"M{}\"/>\n", path.join("L"));
+        svg += &format!("<path {look} d=\"M{}\">{title}</path>\n", path.join("L"));
     }
     // A group's name stands below its branches.
     let mut names: Vec<(f64, String)> = groups

@@ -3,7 +3,8 @@
 use stagewright_contract::Series;
 
 use super::axis::{Across, BOTTOM, RIGHT, Upward, bounds, label_across};
-use super::{Chart, Drawing, LOOKS, POINTS, Places, WIDTH, height, marker};
+use super::{Chart, Drawing, POINTS, Places, WIDTH, group, height, marker, titled};
+use crate::number;
 
 /// Beyond this many points a curve has no markers.
 const MARKED: usize = 40;
@@ -17,12 +18,15 @@ pub(super) fn draw(chart: Chart<'_>) -> Drawing {
     let up = Upward::new(if low > 0.0 && low < 0.5 * high { 0.0 } else { low }, high);
     let across = Across::new(left, right, up.left, RIGHT);
     let mut svg = up.svg(chart, RIGHT) + &across.svg(&places, true) + &label_across(chart, RIGHT, BOTTOM + 33.0);
-    for (index, points) in curves.iter().enumerate() {
+    for (index, (points, series)) in curves.iter().zip(&chart.series).enumerate() {
         let at = |(x, y): &(f64, Option<f64>)| Some((across.at(*x), up.at((*y)?)));
-        let places: Vec<Option<(f64, f64)>> = points.iter().map(at).collect();
-        svg += &format!("<g class=\"s{}\"><path class=\"curve\" d=\"{}\"/>", index % LOOKS, path(&places));
+        let line = path(&points.iter().map(at).collect::<Vec<_>>());
+        svg += &format!("{}<path class=\"curve\" d=\"{line}\">{}</path>", group(index), titled(&series.name));
         if points.len() <= MARKED {
-            svg.extend(places.iter().flatten().map(|(x, y)| marker(index, *x, *y)));
+            svg.extend(points.iter().filter_map(|point| {
+                let (x, y) = at(point)?;
+                Some(marker(index, x, y, &chart.words(series, &places.text(point.0), &number::number(point.1?))))
+            }));
         }
         svg += "</g>\n";
     }

@@ -4,6 +4,7 @@ mod axis;
 mod bars;
 mod columns;
 mod dendrogram;
+pub(crate) mod forest;
 mod heatmap;
 mod line;
 mod scatter;
@@ -13,7 +14,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 
-use stagewright_contract::{Figure, FigureKind, Point, X};
+use stagewright_contract::{Figure, FigureKind, Point, Series, X};
 
 use crate::number;
 use crate::text::xml;
@@ -111,6 +112,15 @@ impl<'a> Chart<'a> {
         }
     }
 
+    /// A point in words: the series where there are several, the place and the value.
+    fn words(&self, series: &Series, place: &str, value: &str) -> String {
+        if self.series.len() < 2 || series.name.is_empty() {
+            format!("{place}: {value}")
+        } else {
+            format!("{}, {place}: {value}", series.name)
+        }
+    }
+
     /// The drawing.
     pub(crate) fn draw(&self) -> Drawing {
         match self.kind {
@@ -165,6 +175,13 @@ impl<'a> Places<'a> {
         Self { list, listed }
     }
 
+    /// What stands at a place on the axis.
+    fn text(&self, at: f64) -> String {
+        // `as` saturates, and the list is what bounds it.
+        let listed = self.listed.as_ref().and_then(|_| self.list.get(at as usize));
+        listed.map_or_else(|| number::number(at), |place| place_text(place))
+    }
+
     fn at(&self, place: &X) -> Option<f64> {
         match (&self.listed, place) {
             (Some(listed), place) => listed.get(&key(place)).map(|at| *at as f64),
@@ -174,18 +191,27 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The sign of a series at a point: shape says what colour says.
-pub(crate) fn marker(series: usize, x: f64, y: f64) -> String {
-    match series % LOOKS {
-        0 => format!("<circle class=\"marker\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.4\"/>"),
-        1 => format!("<path class=\"marker\" d=\"M{:.1} {:.1}h6.4v6.4h-6.4z\"/>", x - 3.2, y - 3.2),
-        2 => format!("<path class=\"marker\" d=\"M{x:.1} {:.1}l4.2 7.2h-8.4z\"/>", y - 4.6),
-        3 => format!("<path class=\"marker\" d=\"M{x:.1} {:.1}l4.4 4.4l-4.4 4.4l-4.4-4.4z\"/>", y - 4.4),
-        4 => format!("<path class=\"marker\" d=\"M{x:.1} {:.1}l-4.2-7.2h8.4z\"/>", y + 4.6),
-        _ => format!(
-            "<path class=\"marker\" d=\"M{:.1} {:.1}h2.6v2.7h2.7v2.6h-2.7v2.7h-2.6v-2.7h-2.7v-2.6h2.7z\"/>",
-            x - 1.3,
-            y - 4.0
-        ),
-    }
+/// The sign of a series at a point: shape says what colour says. What it stands for is read where a pointer rests on it.
+pub(crate) fn marker(series: usize, x: f64, y: f64, title: &str) -> String {
+    let (tag, shape) = match series % LOOKS {
+        0 => ("circle", format!("cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.4\"")),
+        1 => ("path", format!("d=\"M{:.1} {:.1}h6.4v6.4h-6.4z\"", x - 3.2, y - 3.2)),
+        2 => ("path", format!("d=\"M{x:.1} {:.1}l4.2 7.2h-8.4z\"", y - 4.6)),
+        3 => ("path", format!("d=\"M{x:.1} {:.1}l4.4 4.4l-4.4 4.4l-4.4-4.4z\"", y - 4.4)),
+        4 => ("path", format!("d=\"M{x:.1} {:.1}l-4.2-7.2h8.4z\"", y + 4.6)),
+        _ => {
+            ("path", format!("d=\"M{:.1} {:.1}h2.6v2.7h2.7v2.6h-2.7v2.7h-2.6v-2.7h-2.7v-2.6h2.7z\"", x - 1.3, y - 4.0))
+        }
+    };
+    format!("<{tag} class=\"marker\" {shape}>{}</{tag}>", titled(title))
+}
+
+/// What is read where a pointer rests on a part of a drawing.
+fn titled(title: &str) -> String {
+    if title.is_empty() { String::new() } else { format!("<title>{}</title>", xml(title)) }
+}
+
+/// Opens the group of all that is drawn of a series, which its legend can hide.
+fn group(series: usize) -> String {
+    format!("<g class=\"s{}\" data-s=\"{series}\">", series % LOOKS)
 }

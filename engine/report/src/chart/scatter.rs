@@ -1,7 +1,8 @@
 //! Points alone.
 
 use super::axis::{Across, BOTTOM, RIGHT, Upward, bounds, label_across};
-use super::{Chart, Drawing, LOOKS, POINTS, Places, WIDTH, height, marker};
+use super::{Chart, Drawing, POINTS, Places, WIDTH, group, height, marker, titled};
+use crate::number;
 
 /// Beyond this many points of a series they are dots instead of markers.
 const MARKED: usize = 60;
@@ -23,14 +24,16 @@ pub(super) fn draw(chart: Chart<'_>) -> Drawing {
     let up = Upward::new(low, high);
     let across = Across::new(left, right, up.left, RIGHT);
     let mut svg = up.svg(chart, RIGHT) + &across.svg(&places, false) + &label_across(chart, RIGHT, BOTTOM + 33.0);
-    for (index, points) in clouds.iter().enumerate() {
-        let points = points.iter().map(|(x, y)| (across.at(*x), up.at(*y)));
-        svg += &format!("<g class=\"s{}\">", index % LOOKS);
+    for (index, (points, series)) in clouds.iter().zip(&chart.series).enumerate() {
+        let drawn = points.iter().map(|(x, y)| (across.at(*x), up.at(*y)));
+        svg += &group(index);
         if points.len() <= MARKED {
-            svg.extend(points.map(|(x, y)| marker(index, x, y)));
+            svg.extend(points.iter().zip(drawn).map(|(point, (x, y))| {
+                marker(index, x, y, &chart.words(series, &places.text(point.0), &number::number(point.1)))
+            }));
         } else {
-            let dots: String = points.map(|(x, y)| format!("M{x:.1} {y:.1}h0")).collect();
-            svg += &format!("<path class=\"dots\" d=\"{dots}\"/>");
+            let dots: String = drawn.map(|(x, y)| format!("M{x:.1} {y:.1}h0")).collect();
+            svg += &format!("<path class=\"dots\" d=\"{dots}\">{}</path>", titled(&series.name));
         }
         svg += "</g>\n";
     }

@@ -1,12 +1,16 @@
 //! The report of a run, gathered from the plan, the outcome and the store.
 
+mod cards;
+mod figures;
+mod work;
+
 use std::collections::BTreeMap;
 
-use stagewright_contract::{Artifact, CONTRACT_VERSION, Digest, Figure, FigureKind, Kind, Series, Table, stage_seed};
+use stagewright_contract::{Artifact, CONTRACT_VERSION, ColumnInfo, Kind, Table, stage_seed};
 use stagewright_core::{NodeId, Plan, PlanNode};
 use stagewright_report::{
-    Change, Check, Column, Comparison, Output, Parameter, Report, Source, StageRow, State, Status, TablePreview,
-    Variant, Version, overlay,
+    Change, ChartGroup, Check, Column, Comparison, Output, Parameter, Report, Source, StageRow, State, Status,
+    TablePreview, Variant, Version,
 };
 use stagewright_runtime::{NodeStatus, Options, RunOutcome};
 use stagewright_store::{RunEnd, Store};
@@ -16,11 +20,13 @@ use crate::compare::VariantMetrics;
 use crate::failure::Failure;
 use crate::load::Loaded;
 
+pub(crate) use work::{Meter, Used};
+
 /// How many rows of a table the report shows.
 const HEAD: usize = 8;
 /// Tables above this size are not read for the report.
 const LARGE: u64 = 256 << 20;
-/// Above this many stages, the report shows no tables; and so many figures are read at most.
+/// Above this many stages, the report shows no tables.
 const MANY: usize = 200;
 
 /// Gathers the report.
@@ -32,11 +38,14 @@ pub(crate) fn build(
     comparison: Option<&Comparison>,
     metrics: &VariantMetrics,
     options: &Options,
+    used: Used,
 ) -> Result<Report, Failure> {
     let mut tables = Vec::new();
-    let mut charts: Vec<Figure> = comparison.map(|comparison| curves(comparison, metrics)).unwrap_or_default();
-    charts.extend(figures(plan, outcome, store));
+    let mut charts: Vec<ChartGroup> =
+        comparison.map(|comparison| figures::curves(comparison, metrics)).unwrap_or_default();
+    charts.extend(figures::figures(plan, outcome, store));
     let mut checks = Vec::new();
+    let mut sheets = Vec::new();
     if plan.nodes.len() <= MANY {
         for id in 0..plan.nodes.len() {
             for (port, table) in read_tables(outcome, id, store) {
@@ -44,16 +53,14 @@ pub(crate) fn build(
                 if node.stage_type.name() == "clean.expect" && port == "report" {
                     checks.extend(expectations(plan, id, &table)?);
                 }
+                sheets.extend(cards::sheet(plan, id, &port, &table, store));
                 tables.push(preview(plan, id, &port, &table)?);
             }
         }
     }
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();
-    for file in plan.nodes.iter().flat_map(|node| &node.sources).flat_map(|source| &source.files) {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if let Ok(found) = store.source_digest(file) {
-            sources.insert(file.display().to_string(), Source { name, bytes: found.size, digest: found.digest.hex() });
-        }
+    for node in &plan.nodes {
+        sources.extend(cards::files(node, store));
     }
     let base_params = plan.variants.first().map(|variant| variant.params.clone()).unwrap_or_default();
     let mut drawn = graph(plan);
@@ -107,6 +114,10 @@ pub(crate) fn build(
             })
             .collect(),
         checks,
+        longest_chain: work::longest_chain(plan, outcome),
+        models: cards::models(plan, outcome, store, metrics),
+        sheets,
+        work: work::work(plan, outcome, used),
         sources: sources.into_values().collect(),
         parameters: base_params
             .as_object()
@@ -170,11 +181,7 @@ fn read_tables(outcome: &RunOutcome, id: NodeId, store: &Store) -> Vec<(String, 
 
 fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePreview, Failure> {
     let node = &plan.nodes[id];
-    let columns = table
-        .schema()
-        .into_iter()
-        .map(|column| Column { name: column.name, kind: column.dtype, personal: column.personal })
-        .collect();
+    let columns = columns(table);
     let head = stagewright_frame::head(table, HEAD)?;
     let preview = TablePreview::new(&node.stage, port, table.rows() as u64, columns, head);
     Ok(match variant_of(plan, node) {
@@ -183,61 +190,9 @@ fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePr
     })
 }
 
-/// A port that puts figures out, and which variants have which.
-struct FigurePort<'a> {
-    stage: &'a str,
-    name: &'a str,
-    different: Vec<(Digest, Vec<&'a str>)>,
-}
-
-/// The figures that the stages put out, in the order of the stages. Where variants have different ones of a stage, they
-/// are in one chart if they go together, and beside each other otherwise; what several have in common is there once. One
-/// that is damaged is left out: the next run finds it.
-fn figures(plan: &Plan, outcome: &RunOutcome, store: &Store) -> Vec<Figure> {
-    let mut ports: Vec<FigurePort<'_>> = Vec::new();
-    for variant in &plan.variants {
-        for (stage, id) in &variant.stages {
-            for (name, output) in outcome.nodes[*id].outputs.iter().filter(|(_, output)| output.kind == Kind::Figure) {
-                let at = ports.iter().position(|port| port.stage == stage && port.name == name).unwrap_or(ports.len());
-                if at == ports.len() {
-                    ports.push(FigurePort { stage, name, different: Vec::new() });
-                }
-                let different = &mut ports[at].different;
-                match different.iter_mut().find(|(digest, _)| *digest == output.digest) {
-                    Some((_, variants)) => variants.push(&variant.name),
-                    None => different.push((output.digest, vec![&variant.name])),
-                }
-            }
-        }
-    }
-    let mut figures = Vec::new();
-    for FigurePort { stage, different, .. } in ports {
-        let everywhere = different.len() == 1 && different.iter().all(|(_, of)| of.len() == plan.variants.len());
-        let read: Vec<(String, Figure)> = different
-            .into_iter()
-            .take(MANY.saturating_sub(figures.len()))
-            .filter_map(|(digest, variants)| match store.read(Kind::Figure, digest) {
-                Ok(Artifact::Figure(figure)) => Some((listed(&variants), (*figure).clone())),
-                _ => None,
-            })
-            .collect();
-        match overlay(&read) {
-            Some(figure) => figures.push(Figure { title: format!("{stage}: {}", figure.title), ..figure }),
-            None => figures.extend(read.into_iter().map(|(variants, figure)| {
-                let stage = if everywhere { stage.to_owned() } else { format!("{stage} ({variants})") };
-                Figure { title: format!("{stage}: {}", figure.title), ..figure }
-            })),
-        }
-    }
-    figures
-}
-
-/// The names of a few variants, or of the first of many.
-fn listed(variants: &[&str]) -> String {
-    match variants {
-        [first, second, _, _, ..] => format!("{first}, {second} and {} more", variants.len() - 2),
-        few => few.join(", "),
-    }
+fn columns(table: &Table) -> Vec<Column> {
+    let column = |column: ColumnInfo| Column { name: column.name, kind: column.dtype, personal: column.personal };
+    table.schema().into_iter().map(column).collect()
 }
 
 fn expectations(plan: &Plan, id: NodeId, table: &Table) -> Result<Vec<Check>, Failure> {
@@ -260,38 +215,4 @@ fn expectations(plan: &Plan, id: NodeId, table: &Table) -> Result<Vec<Check>, Fa
             }
         })
         .collect())
-}
-
-/// Metrics at several K as curves over K, a line for each variant: for each metric that is compared at some K.
-fn curves(comparison: &Comparison, metrics: &VariantMetrics) -> Vec<Figure> {
-    let mut names: Vec<(&str, &str)> = Vec::new();
-    for row in &comparison.rows {
-        let name = row.metric.rsplit_once('@').and_then(|(name, _)| name.split_once('.'));
-        names.extend(name.filter(|name| !names.contains(name)));
-    }
-    let mut charts = Vec::new();
-    for (stage, name) in names {
-        let line = |variant: &String| -> Vec<(f64, f64)> {
-            let values = metrics.get(variant).and_then(|stages| stages.get(stage)).map(|metrics| &metrics.values);
-            let at_k = values.into_iter().flatten().filter_map(|(metric, value)| {
-                let (_, k) = metric.rsplit_once('@').filter(|(of, _)| *of == name)?;
-                Some((k.parse().ok()?, value.value?))
-            });
-            let mut points: Vec<(f64, f64)> = at_k.collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            points
-        };
-        let series: Vec<Series> =
-            comparison.variants.iter().map(|variant| Series::new(variant, line(variant))).collect();
-        if series.iter().any(|series| series.points.len() > 1) {
-            charts.push(Figure {
-                title: format!("{stage}.{name} by number of recommendations"),
-                x_label: "K".to_owned(),
-                y_label: name.to_owned(),
-                kind: FigureKind::Line,
-                series,
-            });
-        }
-    }
-    charts
 }
