@@ -18,8 +18,9 @@ use crate::failure::{Failure, INTERRUPTED, STAGE_FAILED};
 use crate::load::{Loaded, store_path};
 use crate::progress::Progress;
 use crate::registry::registry;
+use crate::report::{self, Came};
 use crate::snapshot::{self, Said, Unchanged};
-use crate::{report, terminal};
+use crate::terminal;
 
 pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> {
     let snapshot = snapshot::name(args, &registry());
@@ -52,11 +53,13 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
     // A stage that was given up on may still be at work: it must not keep the program.
     runtime.shutdown_background();
     let outcome = result?;
+    let used = meter.used();
 
     let metrics = metrics(&plan, &outcome, &store)?;
     let compared = plan.compare.as_ref().and_then(|spec| comparison(spec, &plan, &metrics));
     let path = args.report.clone().unwrap_or_else(|| report_path(store.root(), &outcome.run));
-    let page = report::build(&loaded, &plan, &outcome, &store, compared.as_ref(), &metrics, &options, meter.used())?;
+    let came = Came { outcome: &outcome, metrics: &metrics, comparison: compared.as_ref(), used };
+    let page = report::build(&loaded, &plan, &came, &store, &options)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::environment(format!("cannot create `{}`: {error}", folder.display())))?;

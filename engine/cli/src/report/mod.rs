@@ -29,17 +29,23 @@ const LARGE: u64 = 256 << 20;
 /// Above this many stages, the report shows no tables.
 const MANY: usize = 200;
 
+/// What came of a run.
+pub(crate) struct Came<'a> {
+    pub(crate) outcome: &'a RunOutcome,
+    pub(crate) metrics: &'a VariantMetrics,
+    pub(crate) comparison: Option<&'a Comparison>,
+    pub(crate) used: Used,
+}
+
 /// Gathers the report.
 pub(crate) fn build(
     loaded: &Loaded,
     plan: &Plan,
-    outcome: &RunOutcome,
+    came: &Came<'_>,
     store: &Store,
-    comparison: Option<&Comparison>,
-    metrics: &VariantMetrics,
     options: &Options,
-    used: Used,
 ) -> Result<Report, Failure> {
+    let Came { outcome, metrics, comparison, used } = *came;
     let mut tables = Vec::new();
     let mut charts: Vec<ChartGroup> =
         comparison.map(|comparison| figures::curves(comparison, metrics)).unwrap_or_default();
