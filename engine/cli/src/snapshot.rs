@@ -15,7 +15,7 @@ use stagewright_contract::Digest;
 use stagewright_core::key::secret_fingerprint;
 use stagewright_core::{Plan, Registry};
 use stagewright_report::Comparison;
-use stagewright_runtime::{NodeStatus, RunOutcome, RunRecord, find_files, secret_fingerprints};
+use stagewright_runtime::{NodeStatus, RunOutcome, RunRecord, Work, find_files, secret_fingerprints};
 use stagewright_store::{Stamp, Store, StoreError};
 
 use crate::args::RunArgs;
@@ -47,6 +47,8 @@ pub(crate) struct Head {
     pub(crate) report: PathBuf,
     /// A line for each stage that was found; none where there are too many to list.
     pub(crate) lines: Vec<String>,
+    /// What was saved.
+    pub(crate) work: Work,
     /// Stages by what became of them.
     pub(crate) cached: usize,
     pub(crate) shared: usize,
@@ -198,6 +200,7 @@ pub(crate) fn write(
         metrics: said.metrics,
         report: std::path::absolute(said.report).unwrap_or_else(|_| said.report.to_owned()),
         lines: cached_lines(plan, &outcome.nodes),
+        work: record.work,
         cached: count(NodeStatus::Cached),
         shared: count(NodeStatus::Shared),
         skipped: count(NodeStatus::Skipped),

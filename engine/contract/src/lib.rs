@@ -64,7 +64,7 @@ pub use metrics::{Goal, Metric, Metrics, Sample, UnitsTable};
 pub use model::{Model, ModelFeature, Task};
 pub use privacy::{Disclosure, PersonalColumns, Secret, SecretUse, SecretValue, personal_among};
 pub use source::{Source, SourceFile};
-pub use stage::{ConfiguredStage, ParamError, Stage, StageType, stage_seed};
+pub use stage::{Budget, ConfiguredStage, ParamError, Stage, StageType, stage_seed};
 pub use table::{ColumnInfo, Table, TableColumn};
 
 /// The version of this contract. It is part of every stage key: a change to what a stage sees or to how artifacts are

@@ -66,11 +66,30 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
         Vec::new()
     }
 
+    /// What it may spend, where it asks a service that answers for money; `None` for any other stage. What an execution
+    /// was charged are its metrics `answers`, `prompt_tokens`, `completion_tokens` and `cost`.
+    fn budget(&self) -> Option<Budget> {
+        None
+    }
+
     /// Computes the outputs. Equal inputs, parameters and seed must give equal outputs on any number of threads.
     ///
     /// # Errors
     /// Whatever keeps the stage from its result; nothing is stored then.
     fn run(&self, context: &mut StageContext) -> Result<(), StageError>;
+}
+
+/// The most that a stage may spend on a service; `None` where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Budget {
+    /// How many requests.
+    pub requests: Option<u64>,
+    /// How many tokens.
+    pub tokens: Option<u64>,
+    /// How much money.
+    pub cost: Option<f64>,
+    /// In which currency costs are counted.
+    pub currency: Option<String>,
 }
 
 /// A parameter that has the right type but cannot be used.
@@ -123,6 +142,9 @@ pub trait ConfiguredStage: Send + Sync {
     /// See [`Stage::secrets`].
     fn secrets(&self) -> Vec<SecretUse>;
 
+    /// See [`Stage::budget`].
+    fn budget(&self) -> Option<Budget>;
+
     /// See [`Stage::run`].
     ///
     /// # Errors
@@ -154,6 +176,10 @@ impl<S: Stage> ConfiguredStage for Configured<S> {
 
     fn secrets(&self) -> Vec<SecretUse> {
         self.stage.secrets()
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        self.stage.budget()
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

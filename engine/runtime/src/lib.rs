@@ -3,6 +3,7 @@
 
 mod execute;
 mod files;
+mod history;
 mod keys;
 mod outcome;
 mod preview;
@@ -10,7 +11,8 @@ mod run;
 mod values;
 
 pub use files::find_files;
+pub use history::History;
 pub use keys::secret_fingerprints;
-pub use outcome::{NodeOutcome, NodeStatus, RunOutcome, RunRecord, StageRecord};
+pub use outcome::{NodeOutcome, NodeStatus, RunOutcome, RunRecord, StageRecord, Work};
 pub use preview::{Preview, PreviewStatus, preview};
 pub use run::{Options, RunEvent, run};

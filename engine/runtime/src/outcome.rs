@@ -86,11 +86,37 @@ pub struct RunOutcome {
     pub seconds: f64,
 }
 
+/// The work of a run's stages, in seconds as measured where they executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    /// What executed in this run took.
+    pub spent: f64,
+    /// What was found in the store took when it was executed.
+    pub cached: f64,
+    /// What the stages that variants have in common would have taken again, for every variant but the first.
+    pub shared: f64,
+}
+
+impl Work {
+    /// What was saved, by the store and by sharing.
+    pub fn saved(&self) -> f64 {
+        self.cached + self.shared
+    }
+
+    /// What the variants would have taken one by one, each with a store of its own that is empty.
+    pub fn alone(&self) -> f64 {
+        self.spent + self.saved()
+    }
+}
+
 /// What the journal keeps of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
     /// How long it took.
     pub seconds: f64,
+    /// What its stages took, and would have taken.
+    #[serde(default)]
+    pub work: Work,
     /// The parameters of each variant.
     pub params: BTreeMap<String, Value>,
     /// Every stage of every variant.
@@ -157,6 +183,7 @@ impl RunRecord {
             }
             stage.seconds = 0.0;
         }
+        self.work = Work { spent: 0.0, cached: self.work.cached + self.work.spent, ..self.work };
         self
     }
 }
@@ -173,7 +200,30 @@ impl RunOutcome {
             }
         }
         let params = plan.variants.iter().map(|variant| (variant.name.clone(), variant.params.clone())).collect();
-        RunRecord { seconds: self.seconds, params, stages }
+        RunRecord { seconds: self.seconds, work: self.work(plan), params, stages }
+    }
+
+    /// What the stages took, and what was saved.
+    pub fn work(&self, plan: &Plan) -> Work {
+        let mut uses = vec![0_u32; plan.nodes.len()];
+        plan.variants.iter().flat_map(|variant| &variant.stages).for_each(|(_, id)| uses[*id] += 1);
+        let mut work = Work::default();
+        for (node, uses) in self.nodes.iter().zip(uses) {
+            let again = node.cost * f64::from(uses.saturating_sub(1));
+            match node.status {
+                NodeStatus::Executed => work.spent += node.cost,
+                NodeStatus::Cached => work.cached += node.cost,
+                // Another stage of this run had the same key.
+                NodeStatus::Shared => work.shared += node.cost,
+                // It would have failed in the first variant, and ended it.
+                NodeStatus::Failed => work.spent += node.seconds,
+                NodeStatus::Skipped => {}
+            }
+            if node.status != NodeStatus::Failed {
+                work.shared += again;
+            }
+        }
+        work
     }
 }
 

@@ -280,7 +280,8 @@ impl Driver<'_> {
             .collect();
         let monitor = Arc::new(Monitor::default());
         self.monitors.insert(id, Arc::clone(&monitor));
-        self.mine.insert(key, id);
+        // Of several nodes with this key that were all looked up before one was done, the first executes.
+        self.mine.entry(key).or_insert(id);
         tracing::info!(stage = node.stage, uses = node.stage_type.name(), %key, "executes");
         (self.observe)(&RunEvent::Started(id));
         let job = Job {
@@ -334,11 +335,12 @@ impl Driver<'_> {
                 self.done(id, NodeStatus::Executed, manifest.seconds, manifest, artifacts)
             }
             Executed::Found(manifest) => {
-                self.mine.remove(&key);
-                self.done(id, NodeStatus::Cached, 0.0, manifest, BTreeMap::new())
+                let status = if self.mine.get(&key) == Some(&id) { NodeStatus::Cached } else { NodeStatus::Shared };
+                self.not_mine(key, id);
+                self.done(id, status, 0.0, manifest, BTreeMap::new())
             }
             Executed::Elsewhere => {
-                self.mine.remove(&key);
+                self.not_mine(key, id);
                 if self.told.insert(id) {
                     (self.observe)(&RunEvent::Elsewhere(id, self.store.claim_holder(key)));
                 }
@@ -349,7 +351,7 @@ impl Driver<'_> {
                 let what = format!("output of `{}`: {what}", self.plan.nodes[producer].stage);
                 (self.observe)(&RunEvent::Damaged(&what));
                 self.journal("damaged", producer, None, json!({ "what": what }))?;
-                self.mine.remove(&key);
+                self.not_mine(key, id);
                 self.outcomes[producer] = None;
                 self.keys.remove(&id);
                 self.schedule.redo(producer, id);
@@ -359,7 +361,7 @@ impl Driver<'_> {
                 if self.tries_again(id, &error) {
                     // Its sources may be what was wrong: they are digested again.
                     self.keys.remove(&id);
-                    self.mine.remove(&key);
+                    self.not_mine(key, id);
                     self.schedule.retry(id);
                     return Ok(());
                 }
@@ -369,6 +371,13 @@ impl Driver<'_> {
                 }
                 self.fail(id, Some(key), error, seconds, warnings)
             }
+        }
+    }
+
+    /// A node does not compute its key after all.
+    fn not_mine(&mut self, key: Digest, id: NodeId) {
+        if self.mine.get(&key) == Some(&id) {
+            self.mine.remove(&key);
         }
     }
 

@@ -43,7 +43,7 @@ pub use erase::{EraseReport, StoredTable};
 pub use error::{ReadError, StoreError};
 pub use gc::{GcPolicy, GcReport, TypeUsage, Usage};
 pub use journal::{Event, Run, RunEnd, RunInfo, RunStart, RunStatus};
-pub use manifest::{Lookup, Manifest, Output};
+pub use manifest::{Execution, Lookup, Manifest, Output};
 pub use sources::SourceDigest;
 pub use stamp::Stamp;
 pub use verify::{Damage, VerifyReport};

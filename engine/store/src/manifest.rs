@@ -65,6 +65,19 @@ impl Output {
     }
 }
 
+/// A stage that was executed: what its manifest says without its outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    /// The stage key.
+    pub key: Digest,
+    /// The name of the stage.
+    pub stage: String,
+    /// Its type.
+    pub stage_type: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
 /// What the store knows of a stage key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
@@ -179,6 +192,30 @@ impl Store {
     /// When the index cannot be read.
     pub fn manifest(&self, key: Digest) -> Result<Option<Manifest>, StoreError> {
         Ok(self.entry(key)?.map(|entry| entry.manifest))
+    }
+
+    /// The stages of a workflow that were executed and whose outputs the store has, latest first.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn executions(&self, workflow: &str, limit: usize) -> Result<Vec<Execution>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.db.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT key, stage, stage_type, seconds FROM manifests WHERE workflow = ?
+                     ORDER BY created DESC, key LIMIT ?",
+                )?
+                .query_map(params![workflow, limit], |row| {
+                    Ok(Execution {
+                        key: db::digest(row, 0)?,
+                        stage: row.get(1)?,
+                        stage_type: row.get(2)?,
+                        seconds: row.get(3)?,
+                    })
+                })?
+                .collect()
+        })
     }
 
     /// How often the store has forgotten manifests: while the number stays, every manifest that was there still is.

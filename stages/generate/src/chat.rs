@@ -223,6 +223,13 @@ impl OpenAi {
         self.api_key.iter().map(of).collect()
     }
 
+    /// See [`stagewright_contract::Stage::budget`].
+    pub(crate) fn limits(&self) -> stagewright_contract::Budget {
+        let Budget { requests, tokens, cost } = self.budget;
+        let currency = self.price.as_ref().map(|price| price.currency.clone());
+        stagewright_contract::Budget { requests, tokens, cost, currency }
+    }
+
     /// Compiles the prompts.
     ///
     /// # Errors

@@ -266,6 +266,13 @@ with:
         }
     }
 
+    fn budget(&self) -> Option<stagewright_contract::Budget> {
+        match (self.provider, &self.openai) {
+            (Provider::OpenAi, Some(openai)) => Some(openai.limits()),
+            _ => None,
+        }
+    }
+
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {
         let refused = |error: ParamError| StageError::data(error.to_string());
         let templates = self.templates().map_err(refused)?;

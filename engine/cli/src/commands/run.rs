@@ -8,7 +8,7 @@ use stagewright_contract::Digest;
 use stagewright_core::Resources;
 use stagewright_report::number::{self, plain};
 use stagewright_report::{comparison_text, html};
-use stagewright_runtime::{NodeStatus, Options, RunOutcome, RunRecord};
+use stagewright_runtime::{NodeStatus, Options, RunOutcome, RunRecord, Work};
 use stagewright_store::{RunEnd, RunStart, RunStatus, Store};
 
 use crate::args::{Global, RunArgs};
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
             RunEnd::Failed => "failed",
             RunEnd::Interrupted => "interrupted",
         };
-        println!("{}", summary(word, outcome.seconds, &record.counts()));
+        println!("{}", summary(word, outcome.seconds, &record.counts(), record.work));
         println!("report: {}", shown(&path).display());
     }
     Ok(match outcome.end {
@@ -118,7 +118,10 @@ fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option
         let rest = json!({ "metrics": head.metrics, "report": head.report }).to_string();
         // The stages are text already; with many of them, reading and writing them again would take longest of all.
         println!(
-            "{{\"run\":\"{id}\",\"status\":\"succeeded\",\"seconds\":{seconds},\"stages\":{stages},{}",
+            "{{\"run\":\"{id}\",\"status\":\"succeeded\",\"seconds\":{seconds},\"saved_seconds\":{},\"alone_seconds\":{},\
+             \"stages\":{stages},{}",
+            head.work.saved(),
+            head.work.alone(),
             rest.trim_start_matches('{'),
         );
     } else {
@@ -127,7 +130,7 @@ fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option
         }
         let counts =
             [(NodeStatus::Cached, head.cached), (NodeStatus::Shared, head.shared), (NodeStatus::Skipped, head.skipped)];
-        println!("{}", summary("done", seconds, &counts));
+        println!("{}", summary("done", seconds, &counts, head.work));
         println!("report: {}", shown(&head.report).display());
     }
     Ok(Some(ExitCode::SUCCESS))
@@ -165,8 +168,8 @@ fn memory() -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// The counts of stages, in one line.
-fn summary(word: &str, seconds: f64, counts: &[(NodeStatus, usize)]) -> String {
+/// The counts of stages, and what was saved of the work that the variants are one by one, in one line.
+fn summary(word: &str, seconds: f64, counts: &[(NodeStatus, usize)], work: Work) -> String {
     let count = |wanted| counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count);
     let all = [NodeStatus::Executed, NodeStatus::Cached, NodeStatus::Shared, NodeStatus::Skipped, NodeStatus::Failed];
     let parts: Vec<String> = all
@@ -174,7 +177,13 @@ fn summary(word: &str, seconds: f64, counts: &[(NodeStatus, usize)]) -> String {
         .filter(|&status| count(status) > 0 || status == NodeStatus::Executed)
         .map(|status| format!("{} {}", plain(&number::count(count(status) as u64)), status.name()))
         .collect();
-    format!("{word} in {}: {}", plain(&number::seconds(seconds)), parts.join(", "))
+    let spelled = |seconds: f64| plain(&number::seconds(seconds));
+    let saved = if count(NodeStatus::Cached) + count(NodeStatus::Shared) > 0 {
+        format!(" (saved {} of {})", spelled(work.saved()), spelled(work.alone()))
+    } else {
+        String::new()
+    };
+    format!("{word} in {}: {}{saved}", spelled(seconds), parts.join(", "))
 }
 
 fn summary_json(
@@ -187,6 +196,8 @@ fn summary_json(
         "run": outcome.run,
         "status": RunStatus::from(outcome.end).name(),
         "seconds": outcome.seconds,
+        "saved_seconds": record.work.saved(),
+        "alone_seconds": record.work.alone(),
         "stages": record.stages,
         "metrics": metrics_json(metrics),
         "report": report,

@@ -22,4 +22,5 @@ mod repository;
 mod review;
 mod rot;
 mod thelook;
+mod variants;
 mod workflows;

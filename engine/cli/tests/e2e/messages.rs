@@ -163,3 +163,18 @@ fn personal_columns_do_not_get_into_prompts() {
     assert!(output.stderr.contains("merge_fields"), "{output}");
     assert_eq!(server.log().requests(), 0);
 }
+
+#[test]
+fn plan_says_what_a_service_may_cost_and_then_what_it_did() {
+    let server = Server::good();
+    let space =
+        space(&server, 3, "        budget: { requests: 100, cost: 0.5 }\n        price: { input: 1, output: 2 }\n");
+    let last = |space: &TestSpace| space.run("plan").stdout.lines().last().unwrap().to_owned();
+    assert_eq!(last(&space), "`messages` asks a service: at most 100 requests, 0.5000 USD");
+    space.run("run");
+    assert_eq!(space.json("plan --json")["services"], serde_json::json!([]));
+    space.replace("workflow.yaml", "Praise", "Praise the");
+    let bill = &space.json("plan --json")["services"][0];
+    assert_eq!((&bill["at_most"], &bill["answers"]), (&false.into(), &3.into()));
+    assert!(last(&space).starts_with("`messages` asks a service: 3 answers, "), "{}", last(&space));
+}

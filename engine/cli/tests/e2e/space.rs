@@ -277,7 +277,7 @@ pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
         (r" *<?\b\d+(\.\d+)? (ms|s|min)\b", " [time]"),
         (r"( *)\b\d+(\.\d+)? (B|kB|MB)\b", " [size]"),
         (r"\( \[size\]", "([size]"),
-        (r#""(seconds|started|finished|at)":[0-9.e-]+"#, r#""$1":"[time]""#),
+        (r#""(seconds|\w+_seconds|started|finished|at)":[0-9.e-]+"#, r#""$1":"[time]""#),
         // The widths of the columns follow from the above.
         (r"(?m)^─+(  ─+)+$", "────"),
         (r"(?m)[ \t]+$", ""),

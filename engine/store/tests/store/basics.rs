@@ -76,6 +76,24 @@ fn publishing_again_replaces() {
 }
 
 #[test]
+fn executions_of_a_workflow_are_listed_the_latest_first() {
+    let (_folder, store) = store();
+    for (number, workflow) in [(1, "shop"), (2, "other"), (3, "shop")] {
+        let made = Manifest {
+            workflow: workflow.to_owned(),
+            seconds: f64::from(number),
+            created: number.into(),
+            ..manifest(key(number), &[])
+        };
+        store.publish(&made, &[], &[]).unwrap();
+    }
+    let found = store.executions("shop", 10).unwrap();
+    let found: Vec<_> = found.iter().map(|found| (found.key, found.stage_type.as_str(), found.seconds)).collect();
+    assert_eq!(found, [(key(3), "example.make", 3.0), (key(1), "example.make", 1.0)]);
+    assert_eq!(store.executions("shop", 1).unwrap().len(), 1);
+}
+
+#[test]
 fn equal_bytes_are_one_blob() {
     let (_folder, store) = store();
     let first = publish(&store, key(1), &metrics("same", 0));
