@@ -115,6 +115,9 @@ pub(crate) struct RunArgs {
     /// Where to write the HTML report [default: in the store]
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Open the report in the browser
+    #[arg(long)]
+    pub(crate) open: bool,
     /// Print one JSON object at the end, for machines
     #[arg(long)]
     pub(crate) json: bool,

@@ -71,7 +71,7 @@ pub(crate) struct Unchanged {
 
 /// Names the snapshot of a command: a digest of all texts that go into the plan, and of the program.
 pub(crate) fn name(args: &RunArgs, registry: &Registry) -> Option<Digest> {
-    let RunArgs { workflow, variant, fail_fast: _, jobs: _, check_determinism, report, json: _ } = args;
+    let RunArgs { workflow, variant, fail_fast: _, jobs: _, check_determinism, report, open: _, json: _ } = args;
     // These ask for more than an answer.
     if *check_determinism || report.is_some() {
         return None;

@@ -87,6 +87,9 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
         println!("{}", summary(word, outcome.seconds, &record.counts(), record.work));
         println!("report: {}", shown(&path).display());
     }
+    if args.open {
+        open_report(&path);
+    }
     Ok(match outcome.end {
         RunEnd::Succeeded => ExitCode::SUCCESS,
         RunEnd::Failed => ExitCode::from(STAGE_FAILED),
@@ -133,6 +136,9 @@ fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option
         println!("{}", summary("done", seconds, &counts, head.work));
         println!("report: {}", shown(&head.report).display());
     }
+    if args.open {
+        open_report(&head.report);
+    }
     Ok(Some(ExitCode::SUCCESS))
 }
 
@@ -142,6 +148,13 @@ fn write_report(path: &Path, page: &str) -> Result<(), Failure> {
         file.write_all(page.as_bytes())
             .map_err(|error| Failure::environment(format!("cannot write `{}`: {error}", path.display())))
     })
+}
+
+/// Opens the report with what the system opens pages with. The run is what it is where there is nothing of the kind.
+fn open_report(path: &Path) {
+    if let Err(error) = open::that_detached(path) {
+        eprintln!("cannot open the report: {error}\nopen it yourself: {}", path.display());
+    }
 }
 
 /// Where the report of a run is unless the command line says otherwise.

@@ -18,6 +18,7 @@ mod layering;
 mod messages;
 mod mistakes;
 mod privacy;
+mod report;
 mod repository;
 mod review;
 mod rot;

@@ -142,7 +142,7 @@ fn matrix(
             }
             thead {
                 tr {
-                    th scope="col" { (corner) }
+                    @if corner.is_empty() { td {} } @else { th scope="col" { (corner) } }
                     @for column in columns.iter().take(CHART_COLUMNS) { th.num scope="col" { (column) } }
                 }
             }

@@ -10,7 +10,7 @@ use crate::{Feature, ModelCard};
 /// The cards, folded but for the first.
 pub(super) fn models(models: &[ModelCard]) -> Markup {
     html! {
-        @for (at, model) in models.iter().enumerate() {
+        div.folds { @for (at, model) in models.iter().enumerate() {
             details.card open[at == 0] {
                 summary {
                     (model.stage)
@@ -20,6 +20,7 @@ pub(super) fn models(models: &[ModelCard]) -> Markup {
                 }
                 (card(model))
             }
+        }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::number;
 /// The sheets, folded.
 pub(super) fn sheets(sheets: &[DataSheet]) -> Markup {
     html! {
-        @for sheet in sheets {
+        div.folds { @for sheet in sheets {
             details.card {
                 summary {
                     (sheet.name)
@@ -22,6 +22,7 @@ pub(super) fn sheets(sheets: &[DataSheet]) -> Markup {
                 }
                 (card(sheet))
             }
+        }
         }
     }
 }

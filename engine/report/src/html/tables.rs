@@ -31,8 +31,8 @@ pub(super) fn previews(tables: &[TablePreview]) -> Markup {
     };
     let (shown, left_out) = within(PREVIEW_BYTES, tables.iter().enumerate().map(folded));
     html! {
-        p.quiet { "The first rows of each. Values of personal columns are never shown." }
-        @for table in shown { (table) }
+        p.quiet { "The first rows of each. Values of personal columns are never shown, and on paper none are." }
+        div.folds.previews { @for table in shown { (table) } }
         @if left_out > 0 {
             p.caveat { (number::counted(left_out, "more table")) " would make this page too large." }
         }
