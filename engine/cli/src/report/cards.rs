@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stagewright_contract::{Artifact, Kind, Model, Table, Task};
+use stagewright_contract::{Artifact, Goal, Kind, Model, Table, Task};
 use stagewright_core::{NodeId, Plan, PlanNode};
 use stagewright_report::{Column, DataSheet, Feature, ModelCard, Parameter, Source, number};
 use stagewright_runtime::RunOutcome;
@@ -111,7 +111,9 @@ fn parameters(node: &PlanNode) -> Vec<Parameter> {
         .collect()
 }
 
-/// The metrics of a variant's stages that have, directly or not, what a node put out.
+/// What a variant's later stages measured with what a node put out, directly or not: the metrics of which one way is
+/// better, but not those of the trivial answer beside it. What the node says of itself is about the rows that it learned
+/// from, and says little.
 fn measured(plan: &Plan, id: NodeId, variant: &str, metrics: &VariantMetrics) -> Vec<Parameter> {
     let mut reached = BTreeSet::from([id]);
     for (at, node) in plan.nodes.iter().enumerate() {
@@ -119,11 +121,16 @@ fn measured(plan: &Plan, id: NodeId, variant: &str, metrics: &VariantMetrics) ->
             reached.insert(at);
         }
     }
+    reached.remove(&id);
     let stages = plan.variants.iter().filter(|planned| planned.name == variant).flat_map(|planned| &planned.stages);
     let reached = stages.filter(|(_, of)| reached.contains(of));
     let of_stage = |stage: &str| metrics.get(variant).and_then(|stages| stages.get(stage));
     let values = reached.filter_map(|(stage, _)| Some((stage, of_stage(stage)?))).flat_map(|(stage, metrics)| {
-        metrics.values.iter().filter_map(move |(name, metric)| Some((format!("{stage}.{name}"), metric.value?)))
+        let judged = metrics
+            .values
+            .iter()
+            .filter(|(name, metric)| metric.goal != Goal::Describe && !name.starts_with("baseline_"));
+        judged.filter_map(move |(name, metric)| Some((format!("{stage}.{name}"), metric.value?)))
     });
     values.take(METRICS).map(|(name, value)| Parameter { name, value: number::number(value) }).collect()
 }

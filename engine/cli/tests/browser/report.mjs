@@ -123,7 +123,7 @@ for (const path of pages) {
     await page.evaluate(() => document.querySelectorAll('details').forEach(fold => { fold.open = true; }));
     (await page.evaluate(look)).forEach(say);
     // Of what is folded and much alike, a part will do for the slow look.
-    await page.evaluate(most => document.querySelectorAll('details').forEach((fold, at) => { fold.open = at % most === 0; }), 4);
+    await page.evaluate(most => document.querySelectorAll('details').forEach((fold, at) => { fold.open = at % most === 0; }), 12);
     await page.evaluate(axe);
     const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ['violations'] }));
     for (const { id, help, nodes } of violations) say(`axe: ${id}: ${help}: ${nodes.length}× ${nodes[0].html.slice(0, 160)}`);

@@ -25,7 +25,7 @@ stages:
     inputs: { model: spend.model, table: split.test }
   scores:
     uses: evaluate.regression
-    inputs: { table: guess }
+    inputs: { predictions: guess }
     with: { target: spent, prediction: prediction }
 ";
 
