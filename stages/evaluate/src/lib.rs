@@ -1,7 +1,10 @@
-//! Stage types that measure how good a result is: [`Campaign`] for what recipients did, [`Classification`] for
+//! Stage types that measure how good a result is: [`AbTest`] for arms that were drawn at random, [`Campaign`] for what
+//! recipients did, [`Classification`] for
 //! probabilities of one of two outcomes, [`Clustering`] for segments, [`Drift`] for a table that may have changed,
 //! [`Ranking`] for lists of recommendations, [`Regression`] for predicted numbers.
 
+mod ab_test;
+mod amounts;
 mod campaign;
 mod classification;
 mod clustering;
@@ -15,6 +18,7 @@ mod regression;
 mod sums;
 mod units;
 
+pub use ab_test::AbTest;
 pub use campaign::{Campaign, ConversionOf};
 pub use classification::{Classification, Strategy};
 pub use clustering::Clustering;
@@ -28,6 +32,7 @@ use stagewright_contract::StageType;
 pub fn stage_types() -> Vec<StageType> {
     let code = env!("STAGEWRIGHT_CODE_DIGEST");
     vec![
+        StageType::of::<AbTest>(code),
         StageType::of::<Campaign>(code),
         StageType::of::<Classification>(code),
         StageType::of::<Clustering>(code),

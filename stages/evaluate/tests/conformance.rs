@@ -4,7 +4,7 @@
 
 use polars::prelude::{DataFrame, df};
 use serde_json::json;
-use stagewright_evaluate::{Campaign, Classification, Clustering, Drift, Ranking, Regression, stage_types};
+use stagewright_evaluate::{AbTest, Campaign, Classification, Clustering, Drift, Ranking, Regression, stage_types};
 use stagewright_frame::testkit::conformance;
 
 fn pairs(of: impl Fn(i64) -> i64) -> DataFrame {
@@ -76,6 +76,33 @@ fn classification() {
     with("target", json!({}));
     with("target", json!({ "calibration_strategy": "quantile", "min_group_rows": 25, "threshold": 0.0 }));
     with("gender", json!({ "positive": "f", "groups": [], "keys": [], "calibration_bins": 1, "sample": 0 }));
+}
+
+#[test]
+fn ab_test() {
+    let assignment = df![
+        "user" => (0..90).collect::<Vec<i64>>(),
+        "arm" => (0..90).map(|i| ["a", "b", "c"][i % 3]).collect::<Vec<_>>(),
+        "before" => (0..90).map(|i| f64::from(i * 7 % 13)).collect::<Vec<_>>(),
+        "revenue" => (0..90).map(|i| f64::from(i * 5 % 11)).collect::<Vec<_>>(),
+        "orders" => (0..90).map(|i| i64::from(i % 4 == 0)).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    let params = json!({
+        "unit": "user", "control": "a", "covariate": "before", "pairs": "all", "correction": "benjamini_hochberg",
+        "metrics": [
+            { "column": "revenue" },
+            { "column": "orders", "kind": "proportion", "goal": "minimize" },
+            { "name": "order_value", "column": "revenue", "kind": "ratio", "denominator": "orders" },
+        ],
+    });
+    conformance::<AbTest>(&params, &[("assignment", assignment.clone())]);
+    let outcomes = assignment.select(["user", "revenue", "orders"]).unwrap();
+    let assignment = assignment.select(["user", "arm", "before"]).unwrap();
+    let mut peeking = params;
+    peeking["peeking"] = json!(1000);
+    peeking["shares"] = json!({ "a": 1, "b": 1, "c": 1.2 });
+    conformance::<AbTest>(&peeking, &[("assignment", assignment), ("outcomes", outcomes)]);
 }
 
 #[test]
@@ -161,7 +188,7 @@ fn clustering() {
 #[test]
 fn descriptors_are_sound() {
     let names: Vec<_> = stage_types().iter().map(|stage_type| stage_type.name().to_owned()).collect();
-    let types = ["campaign", "classification", "clustering", "drift", "ranking", "regression"];
+    let types = ["ab_test", "campaign", "classification", "clustering", "drift", "ranking", "regression"];
     assert_eq!(names, types.map(|name| format!("evaluate.{name}")));
     for stage_type in stage_types() {
         let descriptor = stage_type.descriptor();
@@ -173,7 +200,11 @@ fn descriptors_are_sound() {
         assert_eq!(descriptor.params["additionalProperties"], json!(false));
         let required = descriptor.params["required"].as_array().cloned().unwrap_or_default();
         let params = required.iter().map(|name| name.as_str().unwrap().to_owned());
-        let value = |name: &str| if properties[name]["type"] == "array" { json!(["x"]) } else { json!("x") };
+        let value = |name: &str| match &properties[name] {
+            property if property["type"] != "array" => json!("x"),
+            property if property["items"]["type"] == "string" => json!(["x"]),
+            _ => json!([{ "column": "x" }]),
+        };
         let params = params.map(|name| (name.clone(), value(&name)));
         stage_type.configure(&serde_json::Value::Object(params.collect())).unwrap();
     }

@@ -5,6 +5,7 @@ use stagewright_contract::{StageContext, StageError};
 use stagewright_frame::{Ids, column, numbers};
 
 use super::Campaign;
+use crate::amounts;
 use crate::groups::Groups;
 
 /// One recipient of one arm.
@@ -57,12 +58,7 @@ fn flags(frame: &DataFrame, name: &str) -> Result<Vec<bool>, StageError> {
 
 /// The finite amount of each row; a missing one is 0.
 fn amounts(frame: &DataFrame, name: &str) -> Result<Vec<f64>, StageError> {
-    let values = numbers(frame, name)?;
-    if values.iter().flatten().any(|value| value.abs() > 1e100) {
-        return Err(StageError::data(format!("column `{name}` has an amount beyond 1e100"))
-            .with_help("look at where it comes from, or filter those rows out"));
-    }
-    Ok(values.into_iter().map(|value| value.unwrap_or(0.0)).collect())
+    Ok(amounts::amounts(frame, name)?.into_iter().map(|value| value.unwrap_or(0.0)).collect())
 }
 
 /// From a row per recipient.
