@@ -21,6 +21,7 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<parquet::Parquet>(code),
         StageType::of::<json::Json>(code),
         StageType::of::<synthetic::Synthetic>(code),
+        StageType::of::<synthetic::email_test::EmailTest>(code),
         StageType::of::<synthetic::grocery::Grocery>(code),
         StageType::of::<model::Model>(code),
     ]

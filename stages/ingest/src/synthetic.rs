@@ -1,6 +1,7 @@
 //! `ingest.synthetic`.
 
 mod catalogue;
+pub(crate) mod email_test;
 pub(crate) mod grocery;
 mod lists;
 mod people;

@@ -12,7 +12,15 @@ fn every_descriptor_is_sound() {
     let names: Vec<_> = types.iter().map(|stage_type| stage_type.name()).collect();
     assert_eq!(
         names,
-        ["ingest.csv", "ingest.parquet", "ingest.json", "ingest.synthetic", "ingest.synthetic_grocery", "ingest.model"]
+        [
+            "ingest.csv",
+            "ingest.parquet",
+            "ingest.json",
+            "ingest.synthetic",
+            "ingest.synthetic_email_test",
+            "ingest.synthetic_grocery",
+            "ingest.model"
+        ]
     );
     for stage_type in &types {
         let descriptor = stage_type.descriptor();
@@ -83,6 +91,7 @@ fn personal_columns_are_known_before_anything_is_read() {
         personal("ingest.synthetic", serde_json::json!({})),
         [of("users", "email first_name last_name latitude longitude postal_code street_address")]
     );
+    assert_eq!(personal("ingest.synthetic_email_test", serde_json::json!({})), []);
     assert_eq!(personal("ingest.synthetic_grocery", serde_json::json!({})), []);
     assert_eq!(personal("ingest.model", serde_json::json!({ "path": "x" })), []);
 }

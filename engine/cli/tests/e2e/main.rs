@@ -9,6 +9,7 @@
 #[macro_use]
 mod space;
 
+mod ab_test;
 mod cache;
 mod commands;
 mod concurrent;
