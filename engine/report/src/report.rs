@@ -196,6 +196,8 @@ pub struct DataSheet {
 /// What a run took of the machine, and what it saved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Work {
+    /// How long the executions of this run took together.
+    pub spent_seconds: Option<f64>,
     /// How long the executions took that the run did without, since their outputs were in the store.
     pub cached_seconds: Option<f64>,
     /// How long the executions would have taken that variants had in common with others.

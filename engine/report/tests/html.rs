@@ -317,6 +317,7 @@ fn an_estimate_of_energy_says_so() {
     let page = html(&demo::report());
     assert!(page.contains("<dt>Energy</dt><dd>863\u{a0}J</dd>") && page.contains("Estimated: processor time at 12 W"));
     assert!(page.contains("<dt>Saved by sharing between variants</dt><dd>17.4\u{a0}s</dd>"));
+    assert!(page.contains("<dt>Stages of all variants one by one</dt><dd>2\u{a0}min 5\u{a0}s</dd>"));
 }
 
 #[test]

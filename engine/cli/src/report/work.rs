@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use stagewright_core::Plan;
 use stagewright_report::{Chain, Energy, Work};
-use stagewright_runtime::{NodeStatus, RunOutcome};
+use stagewright_runtime::RunOutcome;
 
 /// Where Linux says how much energy the processor packages have taken.
 const POWERCAP: &str = "/sys/class/powercap";
@@ -84,19 +84,13 @@ fn read(path: PathBuf) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// What the run took and saved. The one place where a report learns of it.
+/// What the run took and saved.
 pub(super) fn work(plan: &Plan, outcome: &RunOutcome, used: Used) -> Work {
-    let of = |wanted: NodeStatus| {
-        let nodes = outcome.nodes.iter().filter(|node| node.status == wanted);
-        nodes.map(|node| node.cost).sum::<f64>()
-    };
-    // A node that several variants have executed once for all of them.
-    let variants = |id| plan.variants.iter().filter(|variant| variant.stages.iter().any(|(_, of)| *of == id)).count();
-    let executed = outcome.nodes.iter().enumerate().filter(|(_, node)| node.status == NodeStatus::Executed);
-    let spared: f64 = executed.map(|(id, node)| node.cost * variants(id).saturating_sub(1) as f64).sum();
+    let work = outcome.work(plan);
     Work {
-        cached_seconds: Some(of(NodeStatus::Cached)),
-        shared_seconds: Some(of(NodeStatus::Shared) + spared),
+        spent_seconds: Some(work.spent),
+        cached_seconds: Some(work.cached),
+        shared_seconds: Some(work.shared),
         cpu_seconds: used.cpu_seconds,
         energy: energy(used),
     }

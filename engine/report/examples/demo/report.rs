@@ -46,6 +46,7 @@ pub(crate) fn report() -> Report {
         models: vec![model()],
         sheets: sheets(),
         work: Work {
+            spent_seconds: Some(46.3),
             cached_seconds: Some(61.2),
             shared_seconds: Some(17.4),
             cpu_seconds: Some(71.9),

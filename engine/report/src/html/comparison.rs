@@ -108,7 +108,7 @@ fn compared(variant: &str, row: &Row, cell: Option<&Cell>, best: bool) -> Markup
 
 fn variants(variants: &[Variant]) -> Markup {
     let table = html! {
-        table {
+        table.changes {
             thead { tr { th scope="col" { "Variant" } th scope="col" { "What it changes" } } }
             tbody {
                 @for variant in variants {

@@ -141,7 +141,10 @@ fn time(report: &Report) -> Markup {
 /// What the run took of the machine, and what it saved.
 fn work(work: &Work) -> Markup {
     let shown = |seconds: Option<f64>| seconds.filter(|seconds| *seconds > 0.0).map(number::seconds);
+    let saved = work.cached_seconds.unwrap_or(0.0) + work.shared_seconds.unwrap_or(0.0);
+    let alone = work.spent_seconds.filter(|_| saved > 0.0).map(|spent| spent + saved);
     let facts = [
+        ("Stages of all variants one by one", shown(alone)),
         ("Saved by the cache", shown(work.cached_seconds)),
         ("Saved by sharing between variants", shown(work.shared_seconds)),
         ("Processor time", work.cpu_seconds.map(number::seconds)),
