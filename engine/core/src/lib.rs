@@ -30,7 +30,7 @@ mod validate;
 mod variants;
 mod yaml;
 
-pub use compare::CompareSpec;
+pub use compare::{CompareSpec, Correction, MetricRef};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use node::{Node, SourceText, Sources, Span, Value};
 pub use plan::{NodeId, Plan, PlanNode, PlannedSource, PlannedVariant};

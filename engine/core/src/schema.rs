@@ -100,7 +100,11 @@ pub fn workflow_schema(registry: &Registry) -> Value {
                 "type": ["object", "null"],
                 "properties": {
                     "baseline": { "description": "The variant that the others are compared with (default `base`).", "type": "string" },
-                    "metrics": { "description": "`stage.metric`, such as `scores.ndcg@10`.", "type": "array", "items": { "type": "string", "pattern": "^[^.]+\\..+$" } },
+                    "metrics": { "description": "What decides: `stage.metric`, such as `scores.ndcg@10`.", "type": "array", "items": { "$ref": "#/$defs/metric" } },
+                    "guardrails": { "description": "What only must not get worse.", "type": "array", "items": { "$ref": "#/$defs/metric" } },
+                    "unit": { "description": "What is paired, such as `user`: the unit of the metrics (the default), or a column of their table of units by which its rows belong together.", "type": "string" },
+                    "level": { "description": "The confidence of the intervals (default 0.95).", "type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1 },
+                    "correction": { "description": "What is done about the number of tests (default `holm`).", "enum": ["holm", "benjamini_hochberg", "none"] },
                 },
                 "required": ["metrics"],
                 "additionalProperties": false,
@@ -135,6 +139,22 @@ pub fn workflow_schema(registry: &Registry) -> Value {
             },
             "range": { "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 },
             "reference": { "type": "string", "pattern": "^[^.]+(\\.[^.]+)?$|\\$\\{" },
+            "metric_name": { "type": "string", "pattern": "^[^.]+\\..+$" },
+            "metric": {
+                "oneOf": [
+                    { "$ref": "#/$defs/metric_name" },
+                    {
+                        "type": "object",
+                        "properties": {
+                            "metric": { "$ref": "#/$defs/metric_name" },
+                            "goal": { "description": "Which way is better, where the stage type does not say.", "enum": ["maximize", "minimize"] },
+                            "minimum_effect": { "description": "The smallest relative difference that matters (default 0.05): with too few units to see it, the verdict is `underpowered`.", "type": "number", "exclusiveMinimum": 0 },
+                        },
+                        "required": ["metric"],
+                        "additionalProperties": false,
+                    },
+                ],
+            },
             "interpolated": { "type": "string", "pattern": "\\$\\{" },
             "stage": { "type": "object", "properties": stage_properties, "required": ["uses"], "additionalProperties": false, "allOf": cases },
             "change": { "type": "object", "properties": changes, "additionalProperties": false },

@@ -1,5 +1,6 @@
-use stagewright_contract::Kind;
+use stagewright_contract::{Goal, Kind};
 
+use crate::compare::{CompareSpec, Correction};
 use crate::diagnostic::Diagnostics;
 use crate::plan::Plan;
 use crate::testing::{assert_mistakes, find, mistakes, plan, registry, shown, sources, workflow};
@@ -257,7 +258,7 @@ fn what_to_compare_is_checked() {
             "w.yaml:7:42 «t.x» the stage `t` puts out no metrics | expected a stage of a type such as `evaluate.ranking`",
             "w.yaml:7:52 «m» `m` does not name a metric | expected `stage.metric`, such as `scores.ndcg@10`",
             "w.yaml:7:55 «3» `3` does not name a metric | expected `stage.metric`, such as `scores.ndcg@10`",
-            "w.yaml:7:59 «sort» `compare` has no key `sort` | unknown key | valid names: baseline, metrics",
+            "w.yaml:7:59 «sort» `compare` has no key `sort` | unknown key | valid names: baseline, correction, guardrails, level, metrics, unit",
         ],
     );
     assert_mistakes(
@@ -270,6 +271,32 @@ fn what_to_compare_is_checked() {
     let plan = plan(&(with("") + "compare: { metrics: [m.ndcg@10] }\n"));
     let compare = plan.compare.unwrap();
     assert_eq!((compare.baseline.as_str(), compare.metrics[0].metric.as_str()), ("base", "ndcg@10"));
+}
+
+#[test]
+fn how_to_compare_is_checked() {
+    assert_mistakes(
+        &(with("")
+            + "compare:\n  metrics: [{ metric: m.x, goal: maximise, minimum_effect: 0 }, { goal: minimize }]\n"
+            + "  guardrails: m.y\n  level: 95\n  correction: holmes\n"),
+        &[
+            "w.yaml:7:34 «maximise» `maximise` is not a goal | expected one of `maximize`, `minimize` | did you mean `maximize`?",
+            "w.yaml:7:60 «0» `minimum_effect` cannot be 0 | expected the smallest relative difference that matters, such as 0.02 for 2 %",
+            "w.yaml:7:65 «{» the metric has no name | expected `metric: stage.metric`",
+            "w.yaml:8:15 «m.y» `guardrails` is not a list | expected `[stage.metric, …]`",
+            "w.yaml:9:10 «95» `level` cannot be 95 | expected a confidence such as 0.95",
+            "w.yaml:10:15 «holmes» `holmes` is not a correction | expected one of `holm`, `benjamini_hochberg`, `none` | did you mean `holm`?",
+        ],
+    );
+    let plan = plan(
+        &(with("")
+            + "compare: { unit: user, correction: none, level: 0.9, metrics: [m.x], guardrails: [\n"
+            + "  { metric: m.y, goal: minimize, minimum_effect: 0.01 }] }\n"),
+    );
+    let CompareSpec { unit, level, correction, metrics, .. } = plan.compare.unwrap();
+    assert_eq!((unit.as_deref(), level, correction), (Some("user"), 0.9, Correction::None));
+    let said: Vec<_> = metrics.iter().map(|metric| (metric.guardrail, metric.goal, metric.minimum_effect)).collect();
+    assert_eq!(said, [(false, None, 0.05), (true, Some(Goal::Minimize), 0.01)]);
 }
 
 #[test]
