@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// List the runs in the journal, or show one
     Runs(RunsArgs),
+    /// Show the verdict of a run again, set two runs side by side, or fail unless a verdict is as required
+    Compare(CompareArgs),
     /// Decide about messages that are to be reviewed: in the terminal, or with a form
     Review(ReviewArgs),
     /// Look after the store
@@ -62,6 +64,7 @@ impl Command {
             Self::Plan(args) => args.json,
             Self::Explain(args) => args.json,
             Self::Validate(args) => args.json,
+            Self::Compare(args) => matches!(args.format, CompareFormat::Json),
             Self::Stages(args) => args.json,
             Self::Runs(args) => match &args.command {
                 None => args.json,
@@ -319,6 +322,36 @@ pub(crate) struct ReviewImportArgs {
     /// Of which variant
     #[arg(long, value_name = "NAME", default_value = "base")]
     pub(crate) variant: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// A run, or a workflow for its last run [default: the last run that compared anything]
+    #[arg(value_name = "RUN|WORKFLOW")]
+    pub(crate) first: Option<String>,
+    /// A later run to set beside the first: each variant with itself, and what changed
+    #[arg(value_name = "RUN")]
+    pub(crate) second: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreOf,
+    /// In which format
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: CompareFormat,
+    /// Exit with 1 unless this holds: `VARIANT better on STAGE.METRIC` or `VARIANT not worse on STAGE.METRIC`
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) require: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// A table for a terminal
+    Text,
+    /// One JSON object
+    Json,
+    /// A table for a pull request
+    Markdown,
+    /// A test suite, for what reads test results
+    Junit,
 }
 
 /// For commands that need a store but no workflow.

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Stages(args) => commands::stages::run(&args),
         Command::Get(args) => commands::get::run(&args, &cli.global),
         Command::Runs(args) => commands::runs::run(&args, &cli.global),
+        Command::Compare(args) => commands::compare::run(&args, &cli.global),
         Command::Review(args) => commands::review::run(&args, &cli.global),
         Command::Store(args) => commands::store::run(&args, &cli.global),
         Command::Init(args) => commands::init::run(&args),

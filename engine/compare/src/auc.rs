@@ -81,6 +81,28 @@ pub fn delong(labels: &[bool], baseline: &[f64], variant: &[f64], level: f64) ->
     .checked()
 }
 
+/// The linearised values of the area under the ROC curve, unit by unit: their mean is the area, and their variance is
+/// that of DeLong, DeLong and Clarke-Pearson (1988). Added up by customer, say, they compare areas where the units of
+/// one customer are not independent (Obuchowski 1997).
+///
+/// # Errors
+/// As of [`auc`].
+pub fn auc_values(labels: &[bool], scores: &[f64]) -> Result<Vec<f64>, CompareError> {
+    let placements = Placements::of(labels, scores)?;
+    let area = placements.area();
+    let units = labels.len() as f64;
+    let scale = |of_class: &[f64]| units / of_class.len() as f64;
+    let scales = [scale(&placements.negative), scale(&placements.positive)];
+    let (mut negative, mut positive) = (placements.negative.iter(), placements.positive.iter());
+    Ok(labels
+        .iter()
+        .map(|label| {
+            let placement = if *label { positive.next() } else { negative.next() };
+            area + (placement.copied().unwrap_or(area) - area) * scales[usize::from(*label)]
+        })
+        .collect())
+}
+
 /// For each unit of a class, the share of the other class that it is on the right side of.
 struct Placements {
     positive: Vec<f64>,

@@ -30,7 +30,7 @@ mod sequential;
 mod verdict;
 mod welch;
 
-pub use auc::{Auc, auc, delong};
+pub use auc::{Auc, auc, auc_values, delong};
 pub use bootstrap::{Bootstrap, paired_bootstrap};
 pub use comparison::{Comparison, Interval, Reference, Relative};
 pub use cuped::{Cuped, cuped};

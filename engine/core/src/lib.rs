@@ -21,6 +21,7 @@ mod resolve;
 pub mod schedule;
 pub mod schema;
 mod secrets;
+mod seen;
 mod spec;
 mod sweep;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use node::{Node, SourceText, Sources, Span, Value};
 pub use plan::{NodeId, Plan, PlanNode, PlannedSource, PlannedVariant};
 pub use registry::Registry;
 pub use schedule::Schedule;
+pub use seen::seen_in_training;
 pub use spec::{Resources, VariantName, Workflow};
 pub use yaml::MAX_TEXT;
 

@@ -162,9 +162,15 @@ pub struct Cell {
     /// What the test says; `None` for the baseline and where nothing was tested.
     #[serde(default)]
     pub verdict: Option<Verdict>,
-    /// How it was tested, in words: `paired bootstrap (BCa) over 2,017 users`.
+    /// How it was tested, in words: `paired bootstrap (BCa)`.
     #[serde(default)]
     pub method: Option<String>,
+    /// The smallest true difference, relative to the baseline, that would most probably have been shown.
+    #[serde(default)]
+    pub detectable: Option<f64>,
+    /// How many units it would take to show the smallest difference that matters.
+    #[serde(default)]
+    pub needed: Option<u64>,
 }
 
 impl Comparison {

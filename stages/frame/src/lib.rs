@@ -9,6 +9,7 @@ mod ids;
 mod sql;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod units;
 
 pub use columns::{column, nearest, numbers, require};
 pub use convert::{to_frame, to_table};
@@ -16,6 +17,7 @@ pub use export::{Format, head, write};
 pub use find::columns_with;
 pub use ids::Ids;
 pub use sql::{expression, roots};
+pub use units::{clusters, values};
 
 use polars::error::PolarsError;
 use stagewright_contract::StageError;

@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use serde_json::json;
 use stagewright_contract::Digest;
-use stagewright_core::Resources;
+use stagewright_core::{Plan, Resources};
 use stagewright_report::number::{self, plain};
-use stagewright_report::{comparison_text, html};
+use stagewright_report::{Comparison, comparison_text, html};
 use stagewright_runtime::{NodeStatus, Options, RunOutcome, RunRecord, Work};
 use stagewright_store::{RunEnd, RunStart, RunStatus, Store};
 
 use crate::args::{Global, RunArgs};
 use crate::commands::get::replace;
-use crate::compare::{VariantMetrics, comparison, metrics, metrics_json};
+use crate::compare::{Rules, Saved, VariantMetrics, comparison, metrics, metrics_json, sides};
 use crate::failure::{Failure, INTERRUPTED, STAGE_FAILED};
 use crate::load::{Loaded, store_path};
 use crate::progress::Progress;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
     let used = meter.used();
 
     let metrics = metrics(&plan, &outcome, &store)?;
-    let compared = plan.compare.as_ref().and_then(|spec| comparison(spec, &plan, &metrics));
+    let compared = compare(&plan, &outcome, &metrics, &store)?;
     let path = args.report.clone().unwrap_or_else(|| report_path(store.root(), &outcome.run));
     let came = Came { outcome: &outcome, metrics: &metrics, comparison: compared.as_ref(), used };
     let page = report::build(&loaded, &plan, &came, &store, &options)?;
@@ -140,6 +140,21 @@ fn run_unchanged(name: Digest, args: &RunArgs, global: &Global) -> Result<Option
         open_report(&head.report);
     }
     Ok(Some(ExitCode::SUCCESS))
+}
+
+/// Compares the variants as `compare:` asks for, and keeps what came of it.
+fn compare(
+    plan: &Plan,
+    outcome: &RunOutcome,
+    metrics: &VariantMetrics,
+    store: &Store,
+) -> Result<Option<Comparison>, Failure> {
+    let Some(spec) = &plan.compare else { return Ok(None) };
+    let (rules, sides) = (Rules::from(spec), sides(spec, plan, outcome, metrics));
+    let Some(comparison) = comparison(&rules, &sides, store) else { return Ok(None) };
+    let saved = Saved { rules, sides, comparison };
+    saved.write(store, &outcome.run)?;
+    Ok(Some(saved.comparison))
 }
 
 fn write_report(path: &Path, page: &str) -> Result<(), Failure> {

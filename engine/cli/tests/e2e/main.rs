@@ -12,6 +12,7 @@ mod space;
 mod ab_test;
 mod cache;
 mod commands;
+mod compare;
 mod concurrent;
 mod failure;
 mod hostile;

@@ -43,11 +43,14 @@ pub(super) fn run(args: &StoreEraseArgs, global: &Global) -> Result<ExitCode, Fa
     // A report shows the first rows of tables. One that was asked for elsewhere is not ours to remove.
     let mut reports = 0u64;
     for run in &report.runs {
-        let path = store.root().join("reports").join(format!("{run}.html"));
-        match std::fs::remove_file(&path) {
-            Ok(()) => reports += 1,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::environment(format!("cannot remove `{}`: {error}", path.display()))),
+        // The comparison beside it holds no rows, but it belongs to the report.
+        for (ending, counts) in [("html", 1), ("json", 0)] {
+            let path = store.root().join("reports").join(format!("{run}.{ending}"));
+            match std::fs::remove_file(&path) {
+                Ok(()) => reports += counts,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Failure::environment(format!("cannot remove `{}`: {error}", path.display()))),
+            }
         }
     }
     if args.json {
