@@ -61,6 +61,7 @@ const look = () => {
 const use = () => {
   const found = [];
   const all = selector => [...document.querySelectorAll(selector)];
+  if (all('table.sortable').length > all('table.sortable thead button').length) return ['its script does not run'];
   const shown = selector => all(selector).filter(element => element.getClientRects().length > 0).length;
   const numbers = (body, column) =>
     [...body.rows].map(row => row.cells[column]?.dataset.n).filter(number => number !== undefined).map(Number);
