@@ -4,9 +4,9 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSliceMut
 
 use crate::distributions::{normal_below, normal_quantile};
 use crate::error::{check, check_count, check_level, check_pairs};
-use crate::paired::{all_equal, sides};
+use crate::paired::{all_equal, differing, sides};
 use crate::sample::{Sample, differences};
-use crate::{CompareError, Comparison, Interval, Reference};
+use crate::{CompareError, Comparison, Interval, Reference, paired_t};
 
 /// How to resample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ impl Default for Bootstrap {
     }
 }
 
+/// Fewer units that differ are too few to resample.
+const FEW: usize = 100;
+
 /// The resamples that share a stream of random numbers.
 const CHUNK: usize = 64;
 
@@ -32,6 +35,10 @@ const CHUNK: usize = 64;
 /// of squares to the power of 3/2. The p-value is the smallest level at which the interval leaves 0 out, at least
 /// 2 / (resamples + 1), so that the two never contradict each other. The standard error is that of the mean, the lift
 /// as in [`paired_t`](crate::paired_t), as is what happens where all differences are equal.
+///
+/// With few units that differ the interval is too narrow: of true hypotheses it rejects 9 % at the level of 5 % with 25 of
+/// 250 units that differ, 7 % with 50, where the t-test holds its level. With fewer than 100 the result is that of the
+/// t-test, therefore, and the method says so.
 ///
 /// It takes units × resamples steps: a second or so for 100,000 units and 9,999 resamples on two cores.
 ///
@@ -54,12 +61,24 @@ pub fn paired_bootstrap(
     if sample.variance == 0.0 {
         return all_equal(baseline, variant, sample.mean, level);
     }
+    if differing(&differences) < FEW {
+        let method = format!("paired t-test (fewer than {FEW} units differ, too few for the bootstrap)");
+        return Ok(Comparison { method, ..paired_t(baseline, variant, level)? });
+    }
     let centered: Vec<f64> = differences.iter().map(|difference| difference - sample.mean).collect();
     let squares: f64 = centered.iter().map(|value| value * value).sum();
     let cubes: f64 = centered.iter().map(|value| value * value * value).sum();
-    let bca = Bca { means: resampled_means(&centered, how), acceleration: cubes / (6.0 * squares * squares.sqrt()) };
-    let alpha = 1.0 - level;
+    let bca = Bca {
+        means: resampled_means(&centered, how),
+        acceleration: cubes / (6.0 * squares * squares.sqrt()),
+        rounding: 1e-9 * sample.of_mean().sqrt(),
+    };
     let bias = bca.bias();
+    let end = |tail: f64| {
+        let end = sample.mean + bca.end(bias, tail);
+        if end.abs() <= bca.rounding { 0.0 } else { end }
+    };
+    let alpha = 1.0 - level;
     let reference = Reference::Normal;
     let (baseline, variant, relative) = sides(baseline, variant, reference.critical(alpha));
     Comparison {
@@ -67,10 +86,7 @@ pub fn paired_bootstrap(
         baseline,
         variant,
         difference: sample.mean,
-        interval: Interval {
-            lower: sample.mean + bca.end(bias, 0.5 * alpha),
-            upper: sample.mean + bca.end(bias, 1.0 - 0.5 * alpha),
-        },
+        interval: Interval { lower: end(0.5 * alpha), upper: end(1.0 - 0.5 * alpha) },
         level,
         standard_error: Some(sample.of_mean().sqrt()),
         reference,
@@ -123,13 +139,16 @@ fn resampled_sum(values: &[f64], n: u64, rng: &mut Xoshiro256PlusPlus) -> f64 {
 struct Bca {
     means: Vec<f64>,
     acceleration: f64,
+    /// Means closer than this differ by rounding alone. Where most units do not differ, many resamples have the same
+    /// mean, and whether that lies on this side of 0 or on the other decides everything.
+    rounding: f64,
 }
 
 impl Bca {
     /// The share of means below a value, equal ones counted half; never 0 or 1.
     fn share_below(&self, value: f64) -> f64 {
-        let below = self.means.partition_point(|mean| *mean < value);
-        let up_to = self.means.partition_point(|mean| *mean <= value);
+        let below = self.means.partition_point(|mean| *mean < value - self.rounding);
+        let up_to = self.means.partition_point(|mean| *mean <= value + self.rounding);
         let (count, resamples) = (0.5 * (below + up_to) as f64, self.means.len() as f64);
         (count / resamples).clamp(1.0 / (resamples + 1.0), resamples / (resamples + 1.0))
     }
@@ -142,7 +161,7 @@ impl Bca {
     /// The end of the interval that leaves the probability `tail` below it.
     fn end(&self, bias: f64, tail: f64) -> f64 {
         let z = bias + normal_quantile(tail);
-        let adjusted = normal_below(bias + z / (1.0 - self.acceleration * z));
+        let adjusted = normal_below(bias + accelerated(z, self.acceleration));
         let place = adjusted * (self.means.len() - 1) as f64;
         let at = |index: f64| self.means.get(index as usize).or(self.means.last()).copied().unwrap_or(0.0);
         let (low, high) = (at(place.floor()), at(place.ceil()));
@@ -152,9 +171,15 @@ impl Bca {
     /// Twice the tail at which the end of the interval is at `value`: `end` solved for the tail.
     fn p_value(&self, bias: f64, value: f64) -> f64 {
         let w = normal_quantile(self.share_below(value)) - bias;
-        let z = w / (1.0 + self.acceleration * w) - bias;
+        let z = accelerated(w, -self.acceleration) - bias;
         let tail = normal_below(z);
         let resamples = self.means.len() as f64;
         (2.0 * tail.min(1.0 - tail)).max(2.0 / (resamples + 1.0))
     }
+}
+
+/// z / (1 - a z), and its limit where the acceleration takes it beyond all bounds.
+fn accelerated(z: f64, acceleration: f64) -> f64 {
+    let slowing = 1.0 - acceleration * z;
+    if slowing > 0.0 { z / slowing } else { f64::INFINITY.copysign(z) }
 }

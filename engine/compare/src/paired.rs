@@ -7,6 +7,10 @@ use crate::{CompareError, Comparison, Interval, Reference, Relative};
 /// `variant[i]` belong to the same unit. The interval is that of the mean difference, the lift that of the ratio of the
 /// means by the delta method.
 ///
+/// Where most units do not differ at all, the few that do tell less than the test assumes: k differences have the same sign
+/// by chance with the probability 2^(1 - k). Where some differences are 0, the p-value is not below that, and an interval
+/// whose p-value then is not significant reaches to 0.
+///
 /// Where all differences are equal, one unit included, nothing estimates their variance. Differences of 0 then give a
 /// p-value of 1 and an interval of 0 alone. Others are judged by flipping signs: so many equal differences come by
 /// chance with the probability 2^(1 - n), which is the p-value; the interval is the difference alone where that is
@@ -28,22 +32,34 @@ pub fn paired_t(baseline: &[f64], variant: &[f64], level: f64) -> Result<Compari
     let critical = reference.critical(1.0 - level);
     let standard_error = sample.of_mean().sqrt();
     let (baseline, variant, relative) = sides(baseline, variant, critical);
+    let p_value = student_two_sided(sample.mean / standard_error, freedom);
+    let mut interval = Interval::about(sample.mean, critical * standard_error);
+    let few = differing(&differences);
+    let by_signs = if few < differences.len() { 2.0_f64.powf(1.0 - few as f64) } else { 0.0 };
+    if by_signs > p_value && by_signs > 1.0 - level {
+        interval = Interval { lower: interval.lower.min(0.0), upper: interval.upper.max(0.0) };
+    }
     Comparison {
         method: "paired t-test".to_owned(),
         baseline,
         variant,
         difference: sample.mean,
-        interval: Interval::about(sample.mean, critical * standard_error),
+        interval,
         level,
         standard_error: Some(standard_error),
         reference,
-        p_value: student_two_sided(sample.mean / standard_error, freedom),
+        p_value: p_value.max(by_signs),
         relative,
         paired: true,
         n_baseline: differences.len() as u64,
         n_variant: differences.len() as u64,
     }
     .checked()
+}
+
+/// How many units differ.
+pub(crate) fn differing(differences: &[f64]) -> usize {
+    differences.iter().filter(|difference| **difference != 0.0).count()
 }
 
 /// Both means, and the lift of one over the other.

@@ -70,28 +70,31 @@ fn equal_differences_are_judged_by_their_signs() {
 
 #[test]
 fn the_bootstrap_is_scipys_within_chance() {
-    // scipy.stats.bootstrap((d,), np.mean, method="BCa", n_resamples=400_000). The p-value is the level at which the end
+    // scipy.stats.bootstrap((d,), np.mean, method="BCa", n_resamples=200_000). The p-value is the level at which the end
     // of that interval, from scipy's resamples, is 0. With 99,999 resamples an end scatters by about 0.5 % of the width.
     let many = Bootstrap { resamples: 99_999, seed: 7 };
-    let d = values(30, |i| if (i as u32).is_multiple_of(7) { 5.0 } else { i.sin() });
-    let found = paired_bootstrap(&[0.0; 30], &d, 0.9, many).unwrap();
-    same(found.difference, 0.783764219970243);
-    assert!((found.interval.lower - 0.2706367485532785).abs() < 0.012, "{found:?}");
-    assert!((found.interval.upper - 1.4947890934512578).abs() < 0.012, "{found:?}");
-    assert!((found.p_value / 0.006138083408207678 - 1.0).abs() < 0.15, "{found:?}");
-    assert_eq!(found, paired_bootstrap(&[0.0; 30], &d, 0.9, many).unwrap());
+    let d = values(210, |i| if (i as u32).is_multiple_of(7) { 5.0 } else { i.sin() - 0.45 });
+    let found = paired_bootstrap(&[0.0; 210], &d, 0.95, many).unwrap();
+    same(found.difference, 0.3248075814900044);
+    assert!((found.interval.lower - 0.07458848497527823).abs() < 0.004, "{found:?}");
+    assert!((found.interval.upper - 0.6224534443152226).abs() < 0.004, "{found:?}");
+    assert!((found.p_value / 0.009586359453518436 - 1.0).abs() < 0.15, "{found:?}");
+    assert_eq!(found, paired_bootstrap(&[0.0; 210], &d, 0.95, many).unwrap());
+    assert_eq!(found.method, "paired bootstrap (BCa, 99999 resamples)");
 }
 
 #[test]
 fn the_bootstrap_does_not_depend_on_threads() {
-    let (b, v) = pairs();
+    let b = values(200, |i| (1.7 * i).sin());
+    let v = values(200, |i| (1.7 * i).sin() + 0.1 + 0.3 * (2.3 * i).cos());
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| paired_bootstrap(&b, &v, 0.95, Bootstrap::default()).unwrap())
     };
     let one = on(1);
     assert_eq!(one, on(3));
-    assert!((one.interval.lower - 0.0444).abs() < 0.004 && (one.interval.upper - 0.1552).abs() < 0.004, "{one:?}");
+    let t = paired_t(&b, &v, 0.95).unwrap().interval;
+    assert!((one.interval.lower - t.lower).abs() < 0.004 && (one.interval.upper - t.upper).abs() < 0.004, "{one:?}");
 }
 
 #[test]
@@ -100,10 +103,36 @@ fn the_bootstrap_and_its_interval_agree() {
     // lie between).
     let how = Bootstrap { resamples: 999, seed: 3 };
     for shift in 0..60 {
-        let d = values(40, |i| (f64::from(shift) * 0.02 - 0.6) + (1.3 * i).sin().exp() - 1.2);
-        let found = paired_bootstrap(&[0.0; 40], &d, 0.95, how).unwrap();
+        let d = values(140, |i| (f64::from(shift) * 0.02 - 0.6) + (1.3 * i).sin().exp() - 1.2);
+        let found = paired_bootstrap(&[0.0; 140], &d, 0.95, how).unwrap();
         let out = found.interval.lower > 0.0 || found.interval.upper < 0.0;
         assert!(out == (found.p_value <= 0.05) || (found.p_value - 0.05).abs() < 0.002, "{found:?}");
+    }
+}
+
+#[test]
+fn one_unit_among_equal_ones_is_no_evidence() {
+    // The acceleration is the largest there is; the interval reaches the value of all others.
+    for (value, level) in [(5.0, 0.95), (-5.0, 0.95), (5.0, 0.9999), (-5.0, 0.9999), (1e-9, 0.99)] {
+        for n in [2, 3, 1000] {
+            let mut d = vec![0.0; n];
+            d[0] = value;
+            let found = paired_bootstrap(&vec![0.0; n], &d, level, Bootstrap::default()).unwrap();
+            assert!(found.interval.lower <= 0.0 && found.interval.upper >= 0.0, "{found:?}");
+            assert!(found.p_value > 0.05, "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn few_that_differ_are_judged_by_their_signs_at_best() {
+    // Four of 100 units, all better: the t-test alone says p = 0.045, four signs say 1 / 8.
+    let mut d = vec![0.0; 100];
+    d[..4].fill(1.0);
+    for found in [paired_t(&[0.0; 100], &d, 0.95), paired_bootstrap(&[0.0; 100], &d, 0.95, Bootstrap::default())] {
+        let found = found.unwrap();
+        assert_eq!((found.p_value, found.interval.lower), (0.125, 0.0));
+        assert!(found.interval.upper > 0.07, "{found:?}");
     }
 }
 

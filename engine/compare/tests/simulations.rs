@@ -93,6 +93,21 @@ fn the_bootstrap_holds_its_level_on_skewed_differences() {
 }
 
 #[test]
+fn variants_that_mostly_agree_are_not_told_apart_by_chance() {
+    // Variants that agree on nine units of ten, or on all but four or five, as those of a metric mostly do.
+    let sparse = |differing: f64| {
+        move |rng: &mut Rng256| {
+            let v = draws(250, || if rng.random_bool(differing) { normal(rng).signum() } else { 0.0 });
+            paired_bootstrap(&[0.0; 250], &v, 0.95, Bootstrap { resamples: 999, seed: rng.random() }).unwrap()
+        }
+    };
+    rejects("paired, 25 differ", sparse(0.1));
+    let few = share(REPETITIONS, |rng| sparse(0.02)(rng).p_value <= 0.05);
+    println!("paired, 5 differ, false positives: {:.2} %", 100.0 * few);
+    assert!(few <= 0.05, "{few}");
+}
+
+#[test]
 fn delong_holds_its_level() {
     // Two scores, each the label plus noise: a normal shift of d between classes of variance 1 has the area Φ(d / √2).
     let draw = |second: f64| {
