@@ -52,6 +52,17 @@ fn what_a_household_buys_again_is_learned_from_earlier_weeks() {
 }
 
 #[test]
+fn twenty_four_ways_to_find_segments_differ_in_one_stage() {
+    let run = twice("segments.yaml");
+    assert_eq!(run["metrics"].as_object().unwrap().len(), 25);
+    let silhouette = |variant: &str| metric(&run, variant, "segments.silhouette");
+    assert_eq!(silhouette("base"), silhouette("method/segments=kmeans,k=2"));
+    assert!(silhouette("base") > silhouette("method/segments=spectral,k=7"));
+    // The eight stages before `segments` once; it and its profile for each method and number.
+    assert_eq!(count(&run, "cached"), 8 + 2 * 24);
+}
+
+#[test]
 fn the_emails_with_an_effect_are_better_than_none() {
     let run = twice("ab-test.yaml");
     // Of 4,000 customers in an arm, a lift of 70 % of 10.6 % shows, and so does which of the two e-mails is better.
