@@ -106,7 +106,7 @@ pub struct Conclusion {
     pub variant: String,
     /// What holds for it.
     pub verdict: Verdict,
-    /// One sentence: on which metrics, by how much, with which interval.
+    /// One sentence, which names the variant: on which metrics, by how much, with which interval.
     pub text: String,
 }
 
@@ -350,12 +350,13 @@ pub(crate) mod tests {
             Conclusion {
                 variant: "honest".to_owned(),
                 verdict: Verdict::NoDifferenceShown,
-                text: "`ndcg@10` differs by +5.43 % (95 % interval −1.22 % to +12.1 %).".to_owned(),
+                text: "`honest` differs on `ndcg@10` by +5.43 % (95 % interval −1.22 % to +12.1 %).".to_owned(),
             },
             Conclusion {
                 variant: "popular".to_owned(),
                 verdict: Verdict::Worse,
-                text: "`ndcg@10` is 27.1 % lower, and the guardrail `log_loss` is 8.20 % higher.".to_owned(),
+                text: "`popular` is 27.1 % lower on `ndcg@10`, and 8.20 % higher on the guardrail `log_loss`."
+                    .to_owned(),
             },
         ];
         comparison
@@ -379,7 +380,7 @@ pub(crate) mod tests {
         let conclude = |(at, variant): (usize, &String)| Conclusion {
             variant: variant.clone(),
             verdict: if at > 20 { Verdict::Better } else { Verdict::Underpowered },
-            text: format!("`ndcg@10` is {at} % higher."),
+            text: format!("`{variant}` is {at} % higher on `ndcg@10`."),
         };
         let row = Row { metric: "ndcg@10".to_owned(), goal: Goal::Maximize, guardrail: false, cells: cells.collect() };
         Comparison {

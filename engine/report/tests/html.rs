@@ -292,8 +292,8 @@ fn an_empty_report_is_a_page() {
 fn the_verdict_is_a_word_and_a_sign() {
     let page = html(&demo::tested());
     let verdict = page.split_once("id=\"verdict\"").unwrap().1.split_once("id=\"comparison\"").unwrap().0;
-    let hybrid = verdict.find("<strong>hybrid</strong>: <strong class=\"word\">worse</strong>").unwrap();
-    let honest = verdict.find("<strong>honest</strong>: <strong class=\"word\">underpowered</strong>").unwrap();
+    let hybrid = verdict.find("<strong class=\"word\">worse</strong>: <code>hybrid</code> is worse").unwrap();
+    let honest = verdict.find("<strong class=\"word\">underpowered</strong>: <code>honest</code>").unwrap();
     assert!(hybrid < honest, "what is known comes first");
     assert!(verdict.contains(" more variants</summary>"), "of a sweep the rest is folded");
     let table = page.split_once("id=\"comparison\"").unwrap().1.split_once("id=\"charts\"").unwrap().0;

@@ -171,12 +171,12 @@ fn campaign() -> Comparison {
         conclude(
             "honest",
             Verdict::Underpowered,
-            "No metric differs; a lift of 31 % of `spend_per_user` would be seen with 160 000 users in each group.",
+            "`honest` is told apart on no metric; a lift of 31 % of `spend_per_user` would be seen with 160 000 users in each group.",
         ),
         conclude(
             "hybrid",
             Verdict::Worse,
-            "The guardrail `unsubscribed` is 42.5 % higher (21.2 % to 63.7 %), though `conversion` is 27.6 % higher.",
+            "`hybrid` is worse on the guardrail `unsubscribed` (+42.5 % [+21.2 %, +63.7 %]), though `conversion` is better.",
         ),
     ];
     comparison
@@ -211,7 +211,7 @@ fn sweep() -> Comparison {
         Some(Conclusion {
             variant: variant.clone(),
             verdict: cell.verdict?,
-            text: format!("`silhouette` differs by {:.3}.", cell.difference?),
+            text: format!("`{variant}` differs on `silhouette` by {:.3}.", cell.difference?),
         })
     };
     Comparison {

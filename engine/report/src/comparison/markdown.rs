@@ -13,9 +13,7 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
         out += &format!("### {}\n\n", escape(title));
     }
     for conclusion in comparison.ranked_conclusions() {
-        let verdict = conclusion.verdict;
-        let (variant, words) = (escape(&conclusion.variant), verdict.words());
-        out += &format!("- {} **{variant}: {words}.** {}\n", verdict.sign(), prose(&conclusion.text));
+        out += &format!("- {} {}\n", conclusion.verdict.sign(), prose(&conclusion.text));
     }
     if !comparison.conclusions.is_empty() {
         out.push('\n');
@@ -121,8 +119,8 @@ mod tests {
     #[test]
     fn conclusions_come_first_and_the_best_leads_its_metric() {
         assert_eq!(comparison_markdown(&tested()), "\
-- ✗ **popular: worse.** `ndcg@10` is 27.1 % lower, and the guardrail `log_loss` is 8.20 % higher.
-- = **honest: no difference shown.** `ndcg@10` differs by +5.43 % (95 % interval −1.22 % to +12.1 %).
+- ✗ `popular` is 27.1 % lower on `ndcg@10`, and 8.20 % higher on the guardrail `log_loss`.
+- = `honest` differs on `ndcg@10` by +5.43 % (95 % interval −1.22 % to +12.1 %).
 
 | metric | variant | value | difference | lift | 95 % interval | p adj. | verdict |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |

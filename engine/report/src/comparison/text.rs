@@ -43,7 +43,7 @@ pub fn comparison_text(comparison: &Comparison, width: usize, colour: bool) -> S
     out
 }
 
-/// A sentence for each conclusion, with its verdict first; of many variants only what is told apart from the baseline,
+/// A sentence for each conclusion, with the sign of its verdict first; of many variants only what is told apart from the baseline,
 /// and how many are not.
 fn conclusions(comparison: &Comparison, width: usize, colour: bool) -> String {
     let ranked = comparison.ranked_conclusions();
@@ -51,11 +51,10 @@ fn conclusions(comparison: &Comparison, width: usize, colour: bool) -> String {
     let (shown, rest) = ranked.split_at(if many { BEST.min(ranked.len()) } else { ranked.len() });
     let mut out = String::new();
     for conclusion in shown {
-        let verdict = conclusion.verdict;
-        let lead = format!("{} {}: {}.", verdict.sign(), clean(&conclusion.variant), verdict.words());
-        for (at, line) in wrap(&format!("{lead} {}", clean(&conclusion.text)), width).into_iter().enumerate() {
-            let painted = match line.strip_prefix(&lead).filter(|_| at == 0) {
-                Some(text) => format!("{}{text}", style(Some(verdict)).paint(&lead, colour)),
+        let sign = conclusion.verdict.sign();
+        for (at, line) in wrap(&format!("{sign} {}", clean(&conclusion.text)), width).into_iter().enumerate() {
+            let painted = match line.strip_prefix(sign).filter(|_| at == 0) {
+                Some(text) => format!("{}{text}", style(Some(conclusion.verdict)).paint(sign, colour)),
                 None => line,
             };
             out += &format!("{painted}\n");
@@ -308,8 +307,8 @@ metrics are averages over 3,677 users
         assert_eq!(
             comparison_text(&tested(), 120, false),
             "\
-✗ popular: worse. `ndcg@10` is 27.1 % lower, and the guardrail `log_loss` is 8.20 % higher.
-= honest: no difference shown. `ndcg@10` differs by +5.43 % (95 % interval −1.22 % to +12.1 %).
+✗ `popular` is 27.1 % lower on `ndcg@10`, and 8.20 % higher on the guardrail `log_loss`.
+= `honest` differs on `ndcg@10` by +5.43 % (95 % interval −1.22 % to +12.1 %).
 
 metric, variant   value      diff     lift       95 % interval  p adj.  verdict
 ───────────────  ───────  ───────  ───────  ──────────────────  ──────  ─────────────────────
@@ -335,10 +334,9 @@ metrics are averages over 3,677 users
         assert_eq!(
             comparison_text(&tested(), 80, false),
             "\
-✗ popular: worse. `ndcg@10` is 27.1 % lower, and the guardrail `log_loss` is
-8.20 % higher.
-= honest: no difference shown. `ndcg@10` differs by +5.43 % (95 % interval −1.22
-% to +12.1 %).
+✗ `popular` is 27.1 % lower on `ndcg@10`, and 8.20 % higher on the guardrail
+`log_loss`.
+= `honest` differs on `ndcg@10` by +5.43 % (95 % interval −1.22 % to +12.1 %).
 
 metric, variant   value      lift       95 % interval  p adj.  verdict
 ───────────────  ───────  ───────  ──────────────────  ──────  ─────────────────
@@ -366,11 +364,11 @@ metrics are averages over 3,677 users
         assert_eq!(
             comparison_text(&sweep(), 100, false),
             "\
-✓ k=23: better. `ndcg@10` is 23 % higher.
-✓ k=22: better. `ndcg@10` is 22 % higher.
-✓ k=21: better. `ndcg@10` is 21 % higher.
-? k=20: underpowered. `ndcg@10` is 20 % higher.
-? k=19: underpowered. `ndcg@10` is 19 % higher.
+✓ `k=23` is 23 % higher on `ndcg@10`.
+✓ `k=22` is 22 % higher on `ndcg@10`.
+✓ `k=21` is 21 % higher on `ndcg@10`.
+? `k=20` is 20 % higher on `ndcg@10`.
+? `k=19` is 19 % higher on `ndcg@10`.
 and 18 more: 18 underpowered
 
 metric, variant   value      diff     lift       95 % interval  verdict

@@ -30,8 +30,7 @@ fn conclusions(comparison: &Comparison, variants: &Variants<'_>) -> Markup {
                     li.(conclusion.verdict.class()) data-v=[variants.at(&conclusion.variant)] {
                         span.sign aria-hidden="true" { (conclusion.verdict.sign()) }
                         p {
-                            strong { (conclusion.variant) } ": "
-                            strong.word { (conclusion.verdict.words()) } ". "
+                            strong.word { (conclusion.verdict.words()) } ": "
                             (prose(&conclusion.text))
                         }
                     }
