@@ -133,7 +133,7 @@ fn two_runs_are_set_side_by_side() {
          \"0.5 * weak + 0.5 * strong\"\n"
     );
     assert!(output.stdout.contains(&changed), "{output}");
-    assert!(output.stdout.contains(&format!("✓ {second}: better.")), "{output}");
+    assert!(output.stdout.contains(&format!("✓ `{second}` is better than")), "{output}");
     let same = space.run(&format!("compare {second} {second}"));
     let nothing = format!("nothing changed since {second}: neither inputs nor parameters nor code\n");
     assert!(same.stdout.ends_with(&nothing), "{same}");
