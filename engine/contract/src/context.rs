@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,6 +60,8 @@ pub struct StageContext {
     personal: BTreeSet<String>,
     secrets: BTreeMap<String, SecretValue>,
     ledger: Option<Arc<dyn Ledger>>,
+    files: BTreeMap<String, PathBuf>,
+    memory: Option<u64>,
     seed: u64,
     monitor: Arc<Monitor>,
 }
@@ -81,7 +84,18 @@ impl StageContext {
             .map(str::to_owned)
             .collect();
         let outputs = BTreeMap::new();
-        Self { inputs, sources, outputs, personal, secrets: BTreeMap::new(), ledger: None, seed, monitor }
+        Self {
+            inputs,
+            sources,
+            outputs,
+            personal,
+            secrets: BTreeMap::new(),
+            ledger: None,
+            files: BTreeMap::new(),
+            memory: None,
+            seed,
+            monitor,
+        }
     }
 
     /// The same context with the values of the secrets that the stage declares, by name.
@@ -95,6 +109,21 @@ impl StageContext {
     #[must_use]
     pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
         self.ledger = Some(ledger);
+        self
+    }
+
+    /// The same context with the files in which inputs lie at rest, by port: immutable, and as
+    /// [`Artifact::encode`] wrote them.
+    #[must_use]
+    pub fn with_files(mut self, files: BTreeMap<String, PathBuf>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// The same context with the bytes of memory that `resources.memory` grants the stage.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Option<u64>) -> Self {
+        self.memory = memory;
         self
     }
 
@@ -136,6 +165,31 @@ impl StageContext {
         }
     }
 
+    /// All inputs, by port: for a stage that passes them on to another process or library. Others ask by name.
+    pub fn inputs(&self) -> &BTreeMap<String, Artifact> {
+        &self.inputs
+    }
+
+    /// The file in which an input lies at rest, if there is one.
+    pub fn file(&self, port: &str) -> Option<&Path> {
+        self.files.get(port).map(PathBuf::as_path)
+    }
+
+    /// How many bytes of memory the stage may use; `None` where the workflow does not say.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    /// The seed itself, for a stage that passes it on. Others draw from [`StageContext::rng`].
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The line to whoever watches the stage.
+    pub fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
+    }
+
     /// The value of a secret that the stage declares.
     ///
     /// # Errors
@@ -146,6 +200,11 @@ impl StageContext {
             StageError::environment(format!("the secret `{name}` is not set"))
                 .with_help(format!("set the environment variable `{name}`"))
         })
+    }
+
+    /// The values of all secrets that the stage declares, by name.
+    pub fn secrets(&self) -> &BTreeMap<String, SecretValue> {
+        &self.secrets
     }
 
     /// Where answers that cost something are kept, row by row.

@@ -1,5 +1,6 @@
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -188,14 +189,14 @@ impl<S: Stage> ConfiguredStage for Configured<S> {
 }
 
 type Configure = dyn Fn(&Value) -> Result<Arc<dyn ConfiguredStage>, ParamError> + Send + Sync;
+type Describe = Box<dyn FnOnce() -> Arc<StageDescriptor> + Send>;
 
 /// A stage type as the engine holds it: its descriptor, the identity of its code, and how to configure it.
 #[derive(Clone)]
 pub struct StageType {
-    name: &'static str,
+    name: Cow<'static, str>,
     code: Digest,
-    describe: fn() -> StageDescriptor,
-    descriptor: OnceLock<Arc<StageDescriptor>>,
+    descriptor: Arc<LazyLock<Arc<StageDescriptor>, Describe>>,
     configure: Arc<Configure>,
 }
 
@@ -204,10 +205,9 @@ impl StageType {
     /// `env!("STAGEWRIGHT_CODE_DIGEST")`, which their build script sets.
     pub fn of<S: Stage>(code: &str) -> Self {
         Self {
-            name: S::TYPE,
+            name: Cow::Borrowed(S::TYPE),
             code: Digest::of(code.as_bytes()),
-            describe: describe::<S>,
-            descriptor: OnceLock::new(),
+            descriptor: Arc::new(LazyLock::new(Box::new(|| Arc::new(describe::<S>())))),
             configure: Arc::new(|params| {
                 let stage: S =
                     serde_json::from_value(params.clone()).map_err(|error| ParamError::new("", error.to_string()))?;
@@ -219,9 +219,24 @@ impl StageType {
         }
     }
 
+    /// A stage type that is known only while the program runs, as a plugin has it. `code` is the identity of its
+    /// implementation; `configure` makes a stage from parameters that the schema of the descriptor accepts.
+    pub fn loaded(
+        descriptor: StageDescriptor,
+        code: Digest,
+        configure: impl Fn(&Value) -> Result<Arc<dyn ConfiguredStage>, ParamError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: Cow::Owned(descriptor.name.clone()),
+            code,
+            descriptor: Arc::new(LazyLock::new(Box::new(move || Arc::new(descriptor)))),
+            configure: Arc::new(configure),
+        }
+    }
+
     /// `crate.type`.
     pub fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     /// The identity of the implementation.
@@ -231,7 +246,7 @@ impl StageType {
 
     /// What there is to know about it. Computed when first asked for.
     pub fn descriptor(&self) -> &Arc<StageDescriptor> {
-        self.descriptor.get_or_init(|| Arc::new((self.describe)()))
+        &self.descriptor
     }
 
     /// A stage of this type with these parameters.

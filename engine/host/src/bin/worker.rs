@@ -1,0 +1,5 @@
+//! A worker without the rest of the program: what this crate's tests start.
+
+fn main() -> std::process::ExitCode {
+    stagewright_host::serve()
+}

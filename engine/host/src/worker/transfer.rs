@@ -1,0 +1,77 @@
+//! Artifacts between the processes: files that are mapped on the way in, and read and checked on the way out.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use memmap2::Mmap;
+use polars_arrow::io::ipc::read::{FileReader, read_file_metadata};
+use rustix::fs::MemfdFlags;
+use stagewright_contract::{Artifact, Bytes, Kind, Table, TableColumn};
+
+use crate::arrow;
+
+/// A file in memory that has no name.
+pub(super) fn memory_file(name: &str) -> io::Result<File> {
+    Ok(File::from(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?))
+}
+
+/// An input in a file of its own, for a worker to map.
+pub(super) fn written(port: &str, artifact: &Artifact) -> io::Result<File> {
+    let mut file = memory_file(port)?;
+    write(artifact, &mut file)?;
+    Ok(file)
+}
+
+/// Writes an artifact as it lies at rest.
+pub(super) fn write(artifact: &Artifact, file: &mut File) -> io::Result<()> {
+    let mut writer = BufWriter::with_capacity(1 << 20, file);
+    artifact.encode(&mut writer)?;
+    writer.flush()
+}
+
+/// In the worker: an input, mapped.
+pub(super) fn mapped(kind: Kind, file: OwnedFd) -> Result<Artifact, String> {
+    let file = File::from(file);
+    // SAFETY: the file is a blob of the store, which nobody changes, or one in memory that the program wrote to the end
+    // before it gave it away.
+    let map = unsafe { Mmap::map(&file) }.map_err(|error| error.to_string())?;
+    Artifact::decode(kind, Bytes::new(map)).map_err(|error| error.to_string())
+}
+
+/// In the program: an output that a worker wrote. The worker's memory belonged to a plugin, so that nothing about the
+/// file is taken on trust: it is copied and checked, not mapped.
+pub(super) fn read(kind: Kind, file: &mut File) -> Result<Artifact, String> {
+    file.rewind().map_err(|error| error.to_string())?;
+    if kind != Kind::Table {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        return Artifact::decode(kind, Bytes::new(bytes)).map_err(|error| error.to_string());
+    }
+    // The reader panics on some files that are no tables.
+    catch_unwind(AssertUnwindSafe(|| table(file)))
+        .unwrap_or_else(|_| Err("it is no Arrow IPC file".to_owned()))
+        .map(Artifact::from)
+}
+
+fn table(file: &mut File) -> Result<Table, String> {
+    let metadata = read_file_metadata(file).map_err(|error| error.to_string())?;
+    let schema = metadata.schema.clone();
+    let mut columns: Vec<TableColumn> = schema
+        .iter_values()
+        .map(|field| TableColumn { name: field.name.to_string(), dtype: field.dtype.clone(), chunks: Vec::new() })
+        .collect();
+    for batch in FileReader::new(file, metadata, None, None) {
+        let batch = batch.map_err(|error| error.to_string())?;
+        for (column, array) in columns.iter_mut().zip(batch.into_arrays()) {
+            column.chunks.push(array);
+        }
+    }
+    let personal: Vec<&str> = schema
+        .iter_values()
+        .filter(|field| field.metadata.as_ref().is_some_and(|metadata| metadata.contains_key(arrow::PERSONAL)))
+        .map(|field| field.name.as_str())
+        .collect();
+    arrow::checked(columns, &personal)
+}
