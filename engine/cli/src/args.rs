@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// Check a workflow
     Validate(ValidateArgs),
     /// Print the JSON Schema of a workflow, for editors
-    Schema,
+    Schema(SchemaArgs),
     /// List the stage types, or describe one
     Stages(StagesArgs),
     /// Print or export what a stage put out
@@ -55,6 +55,9 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
+    /// Run stages of a plugin for the program that started this one
+    #[command(hide = true)]
+    Worker,
 }
 
 impl Command {
@@ -77,9 +80,13 @@ impl Command {
                 StoreCommand::Verify(args) => args.json,
                 StoreCommand::Erase(args) => args.json,
             },
-            Self::Graph(_) | Self::Schema | Self::Get(_) | Self::Init(_) | Self::Completions(_) | Self::Review(_) => {
-                false
-            }
+            Self::Graph(_)
+            | Self::Schema(_)
+            | Self::Worker
+            | Self::Get(_)
+            | Self::Init(_)
+            | Self::Completions(_)
+            | Self::Review(_) => false,
         }
     }
 }
@@ -185,10 +192,20 @@ pub(crate) struct ValidateArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// With the stage types of the plugins that this workflow names
+    #[arg(short, long, value_name = "WORKFLOW")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct StagesArgs {
     /// The stage type to describe
     #[arg(value_name = "TYPE")]
     pub(crate) stage_type: Option<String>,
+    /// With those of the plugins that this workflow names
+    #[arg(short, long, value_name = "WORKFLOW")]
+    pub(crate) file: Option<PathBuf>,
     /// Print JSON, for machines
     #[arg(long)]
     pub(crate) json: bool,

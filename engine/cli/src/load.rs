@@ -6,13 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use stagewright_core::diagnostic::nearest;
-use stagewright_core::{MAX_TEXT, Plan, Registry, SourceText, Sources, VariantName, Workflow};
+use stagewright_core::{MAX_TEXT, Plan, SourceText, Sources, VariantName, Workflow};
 use stagewright_runtime::find_files;
 use stagewright_store::Store;
 
 use crate::args::{Global, StoreOf, WorkflowArgs};
 use crate::failure::Failure;
-use crate::registry::registry;
+use crate::plugins::Types;
 
 /// The name of a store's folder.
 const STORE: &str = ".stagewright";
@@ -22,7 +22,7 @@ pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
     pub(crate) sources: Sources,
     pub(crate) workflow: Workflow,
-    pub(crate) registry: Registry,
+    pub(crate) types: Types,
 }
 
 impl Loaded {
@@ -53,7 +53,11 @@ impl Loaded {
                 workflow.add_mistakes(mistakes);
             }
         }
-        Ok(Self { path, sources, workflow, registry: registry() })
+        let mut types = Types::everywhere()?;
+        if let Err(mistakes) = types.add_named(workflow.plugins(), &sources) {
+            workflow.add_mistakes(mistakes);
+        }
+        Ok(Self { path, sources, workflow, types })
     }
 
     /// Plans the variants of which a name matches one of the patterns, or all: a sweep's name stands for its members, a
@@ -73,13 +77,24 @@ impl Loaded {
         }
         let wanted = |name: &str| compiled.is_empty() || compiled.iter().any(|glob| glob.matches(name));
         self.workflow
-            .plan(&self.registry, &self.sources, &wanted, &find_files)
+            .plan(&self.types.registry, &self.sources, &wanted, &find_files)
             .map_err(|diagnostics| Failure::of_diagnostics(diagnostics, &self.sources))
     }
 
     /// Opens the store, and makes it if need be.
     pub(crate) fn store(&self, global: &Global) -> Result<Store, Failure> {
         Ok(Store::open(&store_path(&self.path, global))?)
+    }
+}
+
+/// The stage types that a workflow may use, or every workflow.
+pub(crate) fn types_of(workflow: Option<&Path>) -> Result<Types, Failure> {
+    let Some(workflow) = workflow else { return Types::everywhere() };
+    let args = WorkflowArgs { workflow: workflow.to_owned(), set: Vec::new(), params: Vec::new() };
+    let Loaded { types, sources, mut workflow, .. } = Loaded::read(&args)?;
+    match workflow.take_mistakes() {
+        mistakes if mistakes.is_empty() => Ok(types),
+        mistakes => Err(Failure::of_diagnostics(mistakes, &sources)),
     }
 }
 

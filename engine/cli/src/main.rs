@@ -6,6 +6,7 @@ mod compare;
 mod failure;
 mod load;
 mod log;
+mod plugins;
 mod progress;
 mod registry;
 mod report;
@@ -20,6 +21,9 @@ use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Worker) {
+        return stagewright_host::serve();
+    }
     log::start(cli.verbose);
     let json = cli.command.wants_json();
     let result = match cli.command {
@@ -28,7 +32,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => commands::explain::run(&args, &cli.global),
         Command::Graph(args) => commands::graph::run(&args, &cli.global),
         Command::Validate(args) => commands::validate::run(&args),
-        Command::Schema => commands::schema::run(),
+        Command::Schema(args) => commands::schema::run(&args),
         Command::Stages(args) => commands::stages::run(&args),
         Command::Get(args) => commands::get::run(&args, &cli.global),
         Command::Runs(args) => commands::runs::run(&args, &cli.global),
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Command::Store(args) => commands::store::run(&args, &cli.global),
         Command::Init(args) => commands::init::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
+        Command::Worker => Ok(ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

@@ -106,7 +106,7 @@ impl<'a> Progress<'a> {
         if let Some(error) = &outcome.error {
             self.line(&format!("    error  {name}: {error}"));
             if let Some(help) = &error.help {
-                self.line(&format!("     help  {help}"));
+                self.line(&format!("     help  {}", help.replace('\n', "\n           ")));
             }
         }
     }

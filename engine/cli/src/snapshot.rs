@@ -14,15 +14,17 @@ use serde_json::Value;
 use stagewright_contract::Digest;
 use stagewright_core::key::secret_fingerprint;
 use stagewright_core::{Plan, Registry};
+use stagewright_host::Plugin;
 use stagewright_report::Comparison;
 use stagewright_runtime::{NodeStatus, RunOutcome, RunRecord, Work, find_files, secret_fingerprints};
 use stagewright_store::{Stamp, Store, StoreError};
 
 use crate::args::RunArgs;
+use crate::plugins;
 use crate::progress::cached_lines;
 
 /// Read at the start and checked at the end of a snapshot.
-const MAGIC: &[u8; 8] = b"sgwsnap1";
+const MAGIC: &[u8; 8] = b"sgwsnap2";
 /// The bytes of a blob in the table of blobs: digest, size, modification time, time of change, inode.
 const BLOB: usize = 32 + 4 * 8;
 
@@ -37,6 +39,8 @@ pub(crate) struct Head {
     forgotten: u64,
     /// The source files: the folder and the pattern they were found by, and their digests.
     sources: Vec<SourceSeen>,
+    /// The plugins, with the digests of their files.
+    plugins: Vec<(PathBuf, Digest)>,
     /// The secrets that outputs depend on, with what stands for their values.
     secrets: Vec<(String, String)>,
     /// The comparison of the variants.
@@ -83,6 +87,10 @@ pub(crate) fn name(args: &RunArgs, registry: &Registry) -> Option<Digest> {
     };
     field(env!("STAGEWRIGHT_CODE_DIGEST").as_bytes());
     field(registry.code().as_bytes());
+    for path in plugins::paths() {
+        field(b"plugin");
+        field(path.as_os_str().as_encoded_bytes());
+    }
     field(std::env::current_dir().ok()?.as_os_str().as_encoded_bytes());
     field(workflow.workflow.as_os_str().as_encoded_bytes());
     field(&fs::read(&workflow.workflow).ok()?);
@@ -117,6 +125,11 @@ pub(crate) fn check(name: Digest, store: &Store) -> Option<Unchanged> {
     if store.forgotten().ok()? != head.forgotten || !head.report.is_file() {
         return None;
     }
+    for (path, digest) in &head.plugins {
+        if store.source_digest(path).ok()?.digest != *digest {
+            return None;
+        }
+    }
     for source in &head.sources {
         // Of a source that need not be there, no file is what may have been found.
         let found = find_files(&source.base, &source.pattern).unwrap_or_default();
@@ -147,6 +160,7 @@ pub(crate) struct Said<'a> {
     pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) metrics: Value,
     pub(crate) report: &'a Path,
+    pub(crate) plugins: &'a [Plugin],
 }
 
 /// Writes the snapshot of a run that succeeded. A snapshot that cannot be written is only a slower next run.
@@ -194,6 +208,7 @@ pub(crate) fn write(
         run: outcome.run.clone(),
         forgotten,
         sources,
+        plugins: said.plugins.iter().map(|plugin| (plugin.path().to_owned(), plugin.digest())).collect(),
         secrets,
         workflow: plan.workflow.clone(),
         comparison: said.comparison.cloned(),

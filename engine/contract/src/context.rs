@@ -16,9 +16,24 @@ pub struct Monitor {
     done: AtomicU64,
     total: AtomicU64,
     warnings: Mutex<Vec<String>>,
+    upstream: Option<Box<dyn Upstream>>,
+}
+
+/// Whoever watches a stage from beyond the boundary of a plugin.
+pub trait Upstream: std::fmt::Debug + Send + Sync {
+    /// Whether the stage is to stop.
+    fn is_cancelled(&self) -> bool;
+
+    /// Is told how much is done, and of how much.
+    fn progress(&self, done: u64, total: u64);
 }
 
 impl Monitor {
+    /// A monitor that asks and tells another.
+    pub fn following(upstream: Box<dyn Upstream>) -> Self {
+        Self { upstream: Some(upstream), ..Self::default() }
+    }
+
     /// Asks the stage to stop at its next opportunity.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -26,7 +41,7 @@ impl Monitor {
 
     /// Whether the stage was asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.cancelled.load(Ordering::Relaxed) || self.upstream.as_ref().is_some_and(|upstream| upstream.is_cancelled())
     }
 
     /// Asks the stage to stop, and makes sure that nothing of it is stored: its time is up.
@@ -276,6 +291,9 @@ impl StageContext {
     pub fn progress(&self, done: u64, total: u64) {
         self.monitor.done.store(done, Ordering::Relaxed);
         self.monitor.total.store(total, Ordering::Relaxed);
+        if let Some(upstream) = &self.monitor.upstream {
+            upstream.progress(done, total);
+        }
     }
 
     /// Ends a long computation when the run was cancelled: call it now and then with `?`.

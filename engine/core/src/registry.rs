@@ -26,6 +26,21 @@ impl Registry {
         Self { types }
     }
 
+    /// Adds stage types.
+    ///
+    /// # Errors
+    /// The name of the first that there is already; those after it are not added.
+    pub fn add(&mut self, types: impl IntoIterator<Item = StageType>) -> Result<(), String> {
+        for stage_type in types {
+            let name = stage_type.name().to_owned();
+            if self.types.contains_key(&name) {
+                return Err(name);
+            }
+            self.types.insert(name, Entry { stage_type, validator: OnceLock::new() });
+        }
+        Ok(())
+    }
+
     /// The stage type of this name.
     pub fn get(&self, name: &str) -> Option<&StageType> {
         self.types.get(name).map(|entry| &entry.stage_type)

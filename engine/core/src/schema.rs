@@ -95,6 +95,20 @@ pub fn workflow_schema(registry: &Registry) -> Value {
                 },
             },
             "seeds": { "description": "How many times every variant is run: with `params.seed`, and with the seeds that follow it.", "type": ["integer", "null"], "minimum": 1, "maximum": 1000 },
+            "plugins": {
+                "description": "Libraries that stage types come from: see docs/plugins.md. A relative path starts from the folder of the workflow.",
+                "type": ["array", "null"],
+                "items": { "anyOf": [{ "type": "string" }, {
+                    "type": "object",
+                    "properties": {
+                        "path": { "description": "The library.", "type": "string" },
+                        "sha256": { "description": "The SHA-256 that the file must have.", "type": "string", "pattern": "^[0-9a-fA-F]{64}$" },
+                        "isolation": { "description": "Where its code runs: in a worker process, so that a crash costs one stage (default), or in the program itself.", "enum": ["process", "in-process"] },
+                    },
+                    "required": ["path"],
+                    "additionalProperties": false,
+                }] },
+            },
             "compare": {
                 "description": "What the variants are compared by.",
                 "type": ["object", "null"],

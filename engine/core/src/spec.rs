@@ -11,12 +11,13 @@ use crate::duration::{parse_bytes, parse_duration};
 use crate::interpolate::Params;
 use crate::node::{Entry, Node, Span, Value};
 use crate::path::{self, OverridePath};
+use crate::plugins::{self, PluginSpec};
 use crate::variants::{self, Layer, VariantSpec};
 use crate::{BASE, yaml};
 
 /// The keys of a workflow.
 pub(crate) const WORKFLOW_KEYS: &[&str] =
-    &["workflow", "description", "params", "stages", "variants", "seeds", "compare"];
+    &["workflow", "description", "params", "stages", "variants", "seeds", "compare", "plugins"];
 /// The keys of a stage.
 pub(crate) const STAGE_KEYS: &[&str] =
     &["uses", "inputs", "with", "description", "retries", "timeout", "resources", "when"];
@@ -48,6 +49,7 @@ pub struct Workflow {
     /// How many times each variant is run, each time with the next seed, and where that is said.
     pub(crate) seeds: Option<(u64, Span)>,
     pub(crate) compare: Option<Node>,
+    pub(crate) plugins: Vec<PluginSpec>,
     /// What is wrong with its sections: reported by [`Workflow::plan`] together with what is wrong inside stages.
     pub(crate) mistakes: Diagnostics,
 }
@@ -162,13 +164,35 @@ impl Workflow {
         let seeds =
             root.get("seeds").filter(|node| node.value != Value::Null).and_then(|node| seeds(node, &mut diagnostics));
         let compare = root.get("compare").filter(|node| node.value != Value::Null).cloned();
+        let plugins = plugins::parse(root.get("plugins"), &mut diagnostics);
         let overrides = Vec::new();
-        Ok(Self { name, description, params, stages, overrides, variants, seeds, compare, mistakes: diagnostics })
+        Ok(Self {
+            name,
+            description,
+            params,
+            stages,
+            overrides,
+            variants,
+            seeds,
+            compare,
+            plugins,
+            mistakes: diagnostics,
+        })
+    }
+
+    /// The libraries that it takes stage types from.
+    pub fn plugins(&self) -> &[PluginSpec] {
+        &self.plugins
     }
 
     /// Adds mistakes to those that [`Workflow::plan`] reports.
     pub fn add_mistakes(&mut self, mistakes: Diagnostics) {
         self.mistakes.append(mistakes);
+    }
+
+    /// The mistakes that were found so far, for a command that makes no plan.
+    pub fn take_mistakes(&mut self) -> Diagnostics {
+        std::mem::take(&mut self.mistakes)
     }
 
     /// The name of the workflow.

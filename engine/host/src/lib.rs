@@ -7,6 +7,7 @@
 pub mod abi;
 mod arrow;
 mod failure;
+pub mod guest;
 mod manifest;
 
 #[cfg(feature = "host")]

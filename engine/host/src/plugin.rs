@@ -10,7 +10,7 @@ use stagewright_contract::{
     StageDescriptor, StageError, StageType,
 };
 
-use crate::abi::log_level;
+use crate::abi::{self, log_level};
 use crate::call::{Request, Scratch, Watch};
 use crate::check::{Checked, Refused, check};
 use crate::failure::Failure;
@@ -35,7 +35,6 @@ pub struct Plugin(Arc<Inner>);
 struct Inner {
     checked: Checked,
     manifest: Manifest,
-    limits: Vec<String>,
     runner: Runner,
 }
 
@@ -46,25 +45,42 @@ enum Runner {
 
 impl Plugin {
     /// Checks a library, loads it (into a worker, or into this process) and reads its manifest. `pin` is the SHA-256
-    /// that the file must have.
+    /// that the file must have. Manifests are kept in the folder `cache`: of a file that was seen before nothing runs
+    /// until a stage does.
     ///
     /// # Errors
     /// When the plugin is refused; if that is for its machine, its version of the binary interface or its pin, then
     /// before any code of it runs.
-    pub fn load(path: &Path, pin: Option<&str>, isolation: Isolation, launcher: &Launcher) -> Result<Self, Refused> {
+    pub fn load(
+        path: &Path,
+        pin: Option<&str>,
+        isolation: Isolation,
+        launcher: &Launcher,
+        cache: Option<&Path>,
+    ) -> Result<Self, Refused> {
         let checked = check(path, pin)?;
-        let (manifest, limits, runner) = match isolation {
+        let (manifest, runner) = match isolation {
             Isolation::Process => {
                 let pool = Pool::new(launcher.clone(), checked.clone());
-                let (manifest, limits) = pool.describe()?;
-                (manifest, limits, Runner::Process(pool))
+                let file = cache.map(|folder| folder.join(format!("{}-{}.json", checked.digest, abi::MINOR)));
+                let manifest = match file.as_deref().and_then(remembered) {
+                    Some(manifest) => manifest,
+                    None => {
+                        let manifest = pool.describe()?.0;
+                        if let Some(file) = file {
+                            remember(&file, &manifest);
+                        }
+                        manifest
+                    }
+                };
+                (manifest, Runner::Process(pool))
             }
             Isolation::InProcess => {
                 let library = Library::load(&checked)?;
-                (library.manifest().clone(), Vec::new(), Runner::InProcess(library))
+                (library.manifest().clone(), Runner::InProcess(library))
             }
         };
-        Ok(Self(Arc::new(Inner { checked, manifest, limits, runner })))
+        Ok(Self(Arc::new(Inner { checked, manifest, runner })))
     }
 
     /// What the plugin says about itself.
@@ -83,8 +99,14 @@ impl Plugin {
     }
 
     /// Which limits hold for its code; none where it runs in this process.
-    pub fn limits(&self) -> &[String] {
-        &self.0.limits
+    ///
+    /// # Errors
+    /// When no worker can be started.
+    pub fn limits(&self) -> Result<Vec<String>, Refused> {
+        match &self.0.runner {
+            Runner::Process(pool) => Ok(pool.describe()?.1),
+            Runner::InProcess(_) => Ok(Vec::new()),
+        }
     }
 
     /// Its stage types.
@@ -251,6 +273,27 @@ impl ConfiguredStage for Configured {
 
 fn put_all(context: &mut StageContext, artifacts: BTreeMap<String, Artifact>) -> Result<(), StageError> {
     artifacts.into_iter().try_for_each(|(port, artifact)| context.put(&port, artifact))
+}
+
+/// The manifest in a file of the cache, if it is there and whole.
+fn remembered(file: &Path) -> Option<Manifest> {
+    Manifest::parse(&std::fs::read_to_string(file).ok()?).ok()
+}
+
+/// Best effort: without it the next command asks the plugin again.
+fn remember(file: &Path, manifest: &Manifest) {
+    let Some(folder) = file.parent() else { return };
+    let Ok(text) = serde_json::to_vec(manifest) else { return };
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let temporary = tempfile::NamedTempFile::new_in(folder)?;
+        std::fs::write(temporary.path(), &text)?;
+        temporary.persist(file)?;
+        Ok(())
+    };
+    if let Err(error) = write() {
+        tracing::debug!(%error, file = %file.display(), "a manifest was not remembered");
+    }
 }
 
 /// Passes on what a plugin says while it runs.

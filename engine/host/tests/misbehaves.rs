@@ -46,7 +46,7 @@ fn ends_of_the_process() {
     assert_eq!(
         error.help.as_deref(),
         Some(
-            "this is a bug in the plugin, and costs this stage only; it last printed:\n  about to write where nothing is"
+            "this is a bug in the plugin, and costs this stage only; it last printed:\nabout to write where nothing is"
         )
     );
 }
@@ -125,7 +125,7 @@ fn noise_does_not_break_the_protocol() {
 
 #[test]
 fn a_thread_left_behind_costs_no_other_stage() {
-    let plugin = Plugin::load(common::kit(), None, Isolation::Process, &launcher()).unwrap();
+    let plugin = Plugin::load(common::kit(), None, Isolation::Process, &launcher(), None).unwrap();
     Trial::of(&of(&plugin, "kit.bad"), json!({ "how": "thread" })).run().unwrap();
     // The worker breaks while it waits or while it runs one of these.
     for _ in 0..40 {
@@ -138,7 +138,7 @@ fn a_thread_left_behind_costs_no_other_stage() {
 fn what_a_plugin_starts_ends_with_its_worker() {
     let folder = tempfile::tempdir().unwrap();
     let library = compile(folder.path(), "own", &[]);
-    let plugin = Plugin::load(&library, None, Isolation::Process, &launcher()).unwrap();
+    let plugin = Plugin::load(&library, None, Isolation::Process, &launcher(), None).unwrap();
     Trial::of(&of(&plugin, "kit.bad"), json!({ "how": "child" })).run().unwrap();
     let left = || {
         let uses = |entry: &std::fs::DirEntry| {
@@ -148,6 +148,9 @@ fn what_a_plugin_starts_ends_with_its_worker() {
         std::fs::read_dir("/proc").unwrap().flatten().filter(uses).count()
     };
     assert_eq!(left(), 2);
+    // It holds the worker's connection, which therefore does not close when the worker ends.
+    let error = Trial::of(&of(&plugin, "kit.bad"), json!({ "how": "kill" })).run().unwrap_err();
+    assert_eq!(error.message, "the plugin was killed (SIGKILL)");
     drop(plugin);
     // The child is nobody's to wait for: the system takes it away a moment after it was ended.
     let patience = Instant::now() + Duration::from_secs(5);

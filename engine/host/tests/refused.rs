@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use stagewright_host::{Isolation, Plugin};
 
 fn refused(path: &Path, pin: Option<&str>) -> String {
-    let in_worker = Plugin::load(path, pin, Isolation::Process, &launcher()).err().unwrap();
-    let here = Plugin::load(path, pin, Isolation::InProcess, &launcher()).err().unwrap();
+    let in_worker = Plugin::load(path, pin, Isolation::Process, &launcher(), None).err().unwrap();
+    let here = Plugin::load(path, pin, Isolation::InProcess, &launcher(), None).err().unwrap();
     assert_eq!(in_worker.message, here.message);
     here.to_string().replace(&*path.to_string_lossy(), "[path]")
 }
@@ -28,7 +28,7 @@ fn traced(folder: &Path, options: &[&str]) -> (std::path::PathBuf, std::path::Pa
 fn the_trace_is_left_by_a_plugin_that_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let (library, trace) = traced(folder.path(), &[]);
-    Plugin::load(&library, None, Isolation::InProcess, &launcher()).unwrap();
+    Plugin::load(&library, None, Isolation::InProcess, &launcher(), None).unwrap();
     assert!(trace.exists());
 }
 
@@ -43,7 +43,7 @@ fn a_wrong_pin_runs_nothing() {
         format!("the plugin `[path]` is refused: its SHA-256 is {found}, and {pin} is pinned")
     );
     assert!(!trace.exists());
-    Plugin::load(&library, Some(&found), Isolation::InProcess, &launcher()).unwrap();
+    Plugin::load(&library, Some(&found), Isolation::InProcess, &launcher(), None).unwrap();
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_plugin_that_needs_a_newer_host_says_so() {
 fn a_plugin_that_crashes_while_it_is_loaded_costs_nothing_but_itself() {
     let folder = tempfile::tempdir().unwrap();
     let library = compile(folder.path(), "late", &["-DLATE_CRASH"]);
-    let refused = Plugin::load(&library, None, Isolation::Process, &launcher()).err().unwrap();
+    let refused = Plugin::load(&library, None, Isolation::Process, &launcher(), None).err().unwrap();
     assert_eq!(
         refused.message,
         "while it was loaded, the plugin crashed (SIGSEGV: it used memory that is not its own)"

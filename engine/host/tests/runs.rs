@@ -142,8 +142,8 @@ fn a_worker_sees_its_inputs_and_little_else() {
     let yes = |name: &str| seen[name] == 1.0;
     assert!(yes("scratch") && yes("source") && yes("secret"), "{seen:?}");
     assert_eq!((seen["seed"], seen["environment"], seen["more_sources"], seen["stdin"]), (7.0, 0.0, 0.0, 0.0));
-    let plugin = Plugin::load(common::kit(), None, Isolation::Process, &launcher()).unwrap();
-    if plugin.limits().iter().any(|limit| limit == "network: no TCP") {
+    let plugin = Plugin::load(common::kit(), None, Isolation::Process, &launcher(), None).unwrap();
+    if plugin.limits().unwrap().iter().any(|limit| limit == "network: no TCP") {
         assert!(!yes("others") && !yes("network"), "{seen:?}");
     } else {
         eprintln!("not checked, for this kernel does not limit it: {:?}", plugin.limits());
@@ -160,7 +160,7 @@ fn in_this_process_there_are_the_same_inputs() {
 fn a_worker_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let library = common::compile(folder.path(), "own", &[]);
-    let plugin = Plugin::load(&library, None, Isolation::Process, &launcher()).unwrap();
+    let plugin = Plugin::load(&library, None, Isolation::Process, &launcher(), None).unwrap();
     let ids = || -> Vec<String> { workers_of(std::process::id(), &plugin) };
     for _ in 0..3 {
         Trial::of(&of(&plugin, "kit.make"), json!({})).run().unwrap();
@@ -197,6 +197,22 @@ fn a_stage_that_asks_ends_when_the_run_is_cancelled() {
         let error = thread.join().unwrap().unwrap_err();
         assert_eq!(error.kind, ErrorKind::Cancelled, "{isolation:?} {error}");
     }
+}
+
+#[test]
+fn the_example_in_c_marks_what_is_personal() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = common::compile_file("../../plugins/uplift/uplift.c", folder.path(), "uplift", &[]);
+    let plugin = Plugin::load(&library, None, Isolation::Process, &launcher(), None).unwrap();
+    let params = json!({ "segment": "name", "treated": "flag", "outcome": "score" });
+    let done = Trial::of(&of(&plugin, "uplift.segments"), params.clone()).input("table", people()).run().unwrap();
+    let table = done.table("table");
+    assert_eq!(table.personal().collect::<Vec<_>>(), ["segment"]);
+    // Of the five rows one has no name, one no flag, and of the others one no score: two are left.
+    assert_eq!(table.rows(), 2);
+    let params = json!({ "segment": "id", "treated": "flag", "outcome": "score" });
+    let error = Trial::of(&of(&plugin, "uplift.segments"), params).input("table", people()).run().unwrap_err();
+    assert_eq!(error.message, "column `id` is of another type, text is needed");
 }
 
 #[test]

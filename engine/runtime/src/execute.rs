@@ -134,6 +134,10 @@ impl Job {
         let seed = self.node.seed.unwrap_or_default();
         let mut context = StageContext::new(inputs, sources, seed, Arc::clone(&self.monitor))
             .with_secrets(self.secrets()?)
+            .with_files(
+                self.inputs.iter().map(|(port, _, slot)| (port.clone(), self.store.blob_path(slot.digest()))).collect(),
+            )
+            .with_memory(Some(self.node.resources.memory).filter(|memory| *memory > 0))
             .with_ledger(Arc::clone(&self.store) as Arc<dyn Ledger>);
         let ran = catch_unwind(AssertUnwindSafe(|| self.node.configured.run(&mut context)));
         match ran {

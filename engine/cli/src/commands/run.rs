@@ -70,7 +70,12 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
     if let Some(name) = snapshot
         && outcome.end == RunEnd::Succeeded
     {
-        let said = Said { comparison: compared.as_ref(), metrics: metrics_json(&metrics), report: &path };
+        let said = Said {
+            comparison: compared.as_ref(),
+            metrics: metrics_json(&metrics),
+            report: &path,
+            plugins: &loaded.types.plugins,
+        };
         snapshot::write(name, &plan, &outcome, &record, said, &store)?;
     }
     if args.json {

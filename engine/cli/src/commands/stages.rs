@@ -6,11 +6,12 @@ use stagewright_report::table::{Column, TextTable};
 
 use crate::args::StagesArgs;
 use crate::failure::Failure;
-use crate::registry::registry;
+use crate::load::types_of;
 use crate::terminal;
 
 pub(crate) fn run(args: &StagesArgs) -> Result<ExitCode, Failure> {
-    let registry = registry();
+    let types = types_of(args.file.as_deref())?;
+    let registry = &types.registry;
     let Some(name) = &args.stage_type else {
         if args.json {
             let all: Vec<_> = registry.types().map(|stage_type| json!(**stage_type.descriptor())).collect();
@@ -33,6 +34,14 @@ pub(crate) fn run(args: &StagesArgs) -> Result<ExitCode, Failure> {
         println!("{}", json!(**descriptor));
     } else {
         describe(descriptor);
+        if let Some(plugin) = types.plugin_of(name) {
+            println!(
+                "\nfrom the plugin {} {}: {}",
+                plugin.manifest().name,
+                plugin.manifest().version,
+                plugin.path().display()
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -138,7 +138,7 @@ pub(crate) fn build(
         versions: vec![
             Version { of: "Stagewright".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
             Version { of: "contract".to_owned(), version: CONTRACT_VERSION.to_string() },
-            Version { of: "code of the stage types".to_owned(), version: loaded.registry.code().short() },
+            Version { of: "code of the stage types".to_owned(), version: loaded.types.registry.code().short() },
         ],
         outputs: plan
             .nodes

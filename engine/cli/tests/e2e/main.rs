@@ -19,6 +19,7 @@ mod hostile;
 mod layering;
 mod messages;
 mod mistakes;
+mod plugins;
 mod privacy;
 mod report;
 mod repository;

@@ -115,6 +115,7 @@ impl TestSpace {
                 command.env_remove(name);
             }
         }
+        command.env("XDG_DATA_HOME", self.path(".home")).env("XDG_CACHE_HOME", self.path(".home"));
         command.env("COLUMNS", "100").env("NO_COLOR", "1").env("TZ", "UTC");
     }
 

@@ -162,7 +162,13 @@ impl Worker {
                 Ok(None) => match self.socket.read(&mut bytes) {
                     Ok(0) => return Err(self.end()),
                     Ok(read) => self.frames.push(&bytes[..read]),
-                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                        // A process that the plugin started holds the connection open beyond the worker's end.
+                        if let Ok(Some(status)) = self.child.try_wait() {
+                            self.kill();
+                            return Err(Death::Ended(status));
+                        }
+                    }
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(_) => return Err(self.end()),
                 },
@@ -227,7 +233,7 @@ impl Worker {
         let lines = self.log.last_lines(LINES);
         let mut help: Vec<String> = failure.help.take().into_iter().chain(hint.map(str::to_owned)).collect();
         if !lines.is_empty() {
-            help.push(format!("it last printed:\n  {}", lines.join("\n  ")));
+            help.push(format!("it last printed:\n{}", lines.join("\n")));
         }
         failure.help = (!help.is_empty()).then(|| help.join("; "));
         failure

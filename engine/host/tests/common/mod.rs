@@ -12,6 +12,11 @@ use stagewright_host::{Isolation, Launcher, Plugin};
 
 /// Compiles `tests/plugins/kit.c` with these options into a folder.
 pub(crate) fn compile(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
+    compile_file("tests/plugins/kit.c", folder, name, options)
+}
+
+/// Compiles a plugin in C, whose path starts from this crate, into a folder.
+pub(crate) fn compile_file(source: &str, folder: &Path, name: &str, options: &[&str]) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let library = folder.join(format!("{name}.so"));
     let compiler = std::env::var_os("CC").unwrap_or_else(|| OsString::from("cc"));
@@ -23,8 +28,8 @@ pub(crate) fn compile(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
         .arg(here.join("../contract/include"))
         .arg("-o")
         .arg(&library)
-        .arg(here.join("tests/plugins/kit.c"))
-        .arg("-lpthread")
+        .arg(here.join(source))
+        .args(["-lpthread", "-lm"])
         .output()
         .expect("a C compiler");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -44,7 +49,7 @@ pub(crate) fn launcher() -> Launcher {
 
 /// A stage type of the tests' plugin.
 pub(crate) fn stage(name: &str, isolation: Isolation) -> StageType {
-    let plugin = Plugin::load(kit(), None, isolation, &launcher()).unwrap();
+    let plugin = Plugin::load(kit(), None, isolation, &launcher(), None).unwrap();
     of(&plugin, name)
 }
 
