@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Review(ReviewArgs),
     /// Look after the store
     Store(StoreArgs),
+    /// Write a plugin to start from, or try one out
+    Plugin(PluginArgs),
     /// Write a small workflow to start from
     Init(InitArgs),
     /// Print completions for a shell
@@ -80,7 +82,8 @@ impl Command {
                 StoreCommand::Verify(args) => args.json,
                 StoreCommand::Erase(args) => args.json,
             },
-            Self::Graph(_)
+            Self::Plugin(_)
+            | Self::Graph(_)
             | Self::Schema(_)
             | Self::Worker
             | Self::Get(_)
@@ -189,6 +192,39 @@ pub(crate) struct ValidateArgs {
     /// Print one JSON object, for machines
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginArgs {
+    #[command(subcommand)]
+    pub(crate) command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Run every stage type of a plugin over made-up tables, and say where it breaks the rules
+    Check {
+        /// The library
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+    },
+    /// Write a project that builds and passes `plugin check`
+    New {
+        /// The name of the plugin, and of the folder to write
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// In which language
+        #[arg(long, value_enum)]
+        lang: PluginLanguage,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PluginLanguage {
+    /// C99, with the header and a Makefile
+    C,
+    /// Rust, with the SDK from this program's repository
+    Rust,
 }
 
 #[derive(Debug, Args)]

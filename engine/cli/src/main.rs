@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => commands::compare::run(&args, &cli.global),
         Command::Review(args) => commands::review::run(&args, &cli.global),
         Command::Store(args) => commands::store::run(&args, &cli.global),
+        Command::Plugin(args) => commands::plugin::run(&args),
         Command::Init(args) => commands::init::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Worker => Ok(ExitCode::SUCCESS),

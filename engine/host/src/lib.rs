@@ -15,6 +15,8 @@ mod call;
 #[cfg(feature = "host")]
 mod check;
 #[cfg(feature = "host")]
+mod conformance;
+#[cfg(feature = "host")]
 mod library;
 #[cfg(feature = "host")]
 mod plugin;
@@ -27,6 +29,8 @@ pub use manifest::{Answer, Manifest, PortManifest, Question, StageManifest};
 
 #[cfg(feature = "host")]
 pub use check::{Checked, Refused, check};
+#[cfg(feature = "host")]
+pub use conformance::{Check, Outcome, conformance};
 #[cfg(feature = "host")]
 pub use plugin::{Isolation, Plugin};
 #[cfg(feature = "host")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
+use std::mem::ManuallyDrop;
 
 use serde_json::Value;
 use stagewright_contract::Artifact;
@@ -40,8 +41,9 @@ impl Library {
         // plugins run in a worker unless the workflow says otherwise.
         let library = unsafe { libloading::Library::new(&checked.path) }
             .map_err(|error| refused(format!("the system cannot load it: {}", cause(&error))))?;
-        // Code, types and texts of it are used from here on without asking whether it is still there.
-        let library: &'static libloading::Library = Box::leak(Box::new(library));
+        // Code and texts of it are used from here on without asking whether it is still there: never dropped, it is never
+        // unloaded.
+        let library = ManuallyDrop::new(library);
         let name = format!("{}{}", abi::ENTRY_PREFIX, abi::MAJOR);
         // SAFETY: the symbol's name stands for this type: the header says so.
         let entry = unsafe { library.get::<abi::Entry>(name.as_bytes()) }

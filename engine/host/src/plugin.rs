@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 use stagewright_contract::{
-    Artifact, ConfiguredStage, Digest, Disclosure, Kind, PersonalColumns, Secret, SecretUse, Source, StageContext,
-    StageDescriptor, StageError, StageType,
+    Artifact, Budget, ConfiguredStage, Digest, Disclosure, Kind, PersonalColumns, Secret, SecretUse, Source,
+    StageContext, StageDescriptor, StageError, StageType,
 };
 
 use crate::abi::{self, log_level};
@@ -227,6 +227,11 @@ impl ConfiguredStage for Configured {
             Some(secret.name().to_owned())
         };
         said.iter().filter_map(|secret| Some(SecretUse { name: name(secret)?, in_key: secret.in_key })).collect()
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        // A plugin has no ledger that outlives it, and so nothing to spend again.
+        None
     }
 
     fn run(&self, context: &mut StageContext) -> Result<(), StageError> {

@@ -7,6 +7,7 @@ pub(crate) mod get;
 pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod plan;
+pub(crate) mod plugin;
 pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -216,3 +216,26 @@ fn plugins_of_the_environment_are_listed_and_described() {
     assert!(output.stdout.contains("uplift.segments"), "{output}");
     assert!(output.stderr.contains("warning: the plugin `[space]/.home/stagewright/plugins/broken.so` is refused"));
 }
+
+#[test]
+fn a_new_plugin_in_c_builds_and_passes() {
+    let space = TestSpace::new();
+    let wrote = space.run("plugin new counter --lang c");
+    assert_eq!(wrote.code, Some(0), "{wrote}");
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let built = Command::new(compiler)
+        .current_dir(space.path("counter"))
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-fPIC", "-fvisibility=hidden", "-shared"])
+        .args(["-o", "counter.so", "plugin.c"])
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let output = space.run("plugin check counter/counter.so");
+    // Which limits hold is the kernel's.
+    let shown: String =
+        output.stdout.lines().filter(|line| !line.starts_with("  limit ")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(output.code, Some(0), "{output}");
+    insta::assert_snapshot!("plugins_checked", shown);
+    let again = space.run("plugin new counter --lang c");
+    assert_eq!(again.code, Some(2), "{again}");
+}
