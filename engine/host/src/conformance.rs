@@ -32,8 +32,6 @@ const CALLS: usize = 1_000;
 const GROWTH: u64 = 8 << 20;
 /// How soon a stage must end once it was asked to.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How long one call may take.
-const LIMIT: Duration = Duration::from_secs(30);
 /// The most columns whose types are tried.
 const MAX_TRIED: u32 = 4;
 
@@ -70,13 +68,18 @@ enum Type {
 
 const TYPES: [Type; 4] = [Type::Text, Type::Number, Type::Integer, Type::Flag];
 
-/// Checks a plugin, and tells of each check as it is made.
+/// Checks a plugin, and tells of each check as it is made. No call may take longer than `limit`.
 ///
 /// # Errors
 /// When the plugin is refused: then there is nothing to check.
-pub fn conformance(path: &Path, launcher: &Launcher, tell: &mut dyn FnMut(&Check)) -> Result<Vec<Check>, Refused> {
+pub fn conformance(
+    path: &Path,
+    launcher: &Launcher,
+    limit: Duration,
+    tell: &mut dyn FnMut(&Check),
+) -> Result<Vec<Check>, Refused> {
     let worker = Plugin::load(path, None, Isolation::Process, launcher, None)?;
-    let mut kit = Kit { checks: Vec::new(), tell };
+    let mut kit = Kit { checks: Vec::new(), limit, tell };
     kit.record(None, "it is for this machine and version, and its manifest is sound", Outcome::Passed);
     let types = worker.stage_types();
     let mut usable = Vec::new();
@@ -104,6 +107,7 @@ struct Suitable {
 
 struct Kit<'a> {
     checks: Vec<Check>,
+    limit: Duration,
     tell: &'a mut dyn FnMut(&Check),
 }
 
@@ -112,6 +116,17 @@ impl Kit<'_> {
         let check = Check { stage: stage.map(str::to_owned), what, outcome };
         (self.tell)(&check);
         self.checks.push(check);
+    }
+
+    fn run(
+        &self,
+        stage_type: &StageType,
+        params: &Value,
+        columns: &[(String, Type)],
+        rows: usize,
+        chunks: usize,
+    ) -> Result<Done, StageError> {
+        run(stage_type, params, columns, rows, chunks, self.limit)
     }
 
     fn in_worker(&mut self, stage_type: &StageType) -> Option<Suitable> {
@@ -127,7 +142,7 @@ impl Kit<'_> {
                 .zip(&names)
                 .map(|(place, name)| (name.clone(), TYPES[combination / TYPES.len().pow(place) % TYPES.len()]))
                 .collect();
-            match run(stage_type, &params, &columns, FEW, 1) {
+            match self.run(stage_type, &params, &columns, FEW, 1) {
                 Ok(done) => {
                     found = Some((columns, done));
                     break;
@@ -139,11 +154,8 @@ impl Kit<'_> {
                 Err(error) => last = Some(error),
             }
         }
-        self.record(
-            name,
-            "columns that are missing are an error",
-            rules(run(stage_type, &params, &[], FEW, 1).map(drop)),
-        );
+        let without = self.run(stage_type, &params, &[], FEW, 1).map(drop);
+        self.record(name, "columns that are missing are an error", rules(without));
         let Some((columns, done)) = found else {
             let why = last.map_or_else(|| "nothing was tried".to_owned(), |error| said(&error));
             self.record(
@@ -155,13 +167,13 @@ impl Kit<'_> {
         };
         self.record(name, "it succeeds over a made-up table", finite(&done));
         let bytes = done.bytes();
-        let again = run(stage_type, &params, &columns, FEW, 1).map(|done| done.bytes());
+        let again = self.run(stage_type, &params, &columns, FEW, 1).map(|done| done.bytes());
         self.record(name, "equal inputs give equal bytes", equal(again, &bytes));
-        let chunked = run(stage_type, &params, &columns, FEW, 5).map(|done| done.bytes());
+        let chunked = self.run(stage_type, &params, &columns, FEW, 5).map(|done| done.bytes());
         self.record(name, "record batches make no difference", equal(chunked, &bytes));
-        let empty = run(stage_type, &params, &columns, 0, 1).map(|done| drop(done.bytes()));
+        let empty = self.run(stage_type, &params, &columns, 0, 1).map(|done| drop(done.bytes()));
         self.record(name, "an empty table is a result or an error", rules(empty));
-        let huge = run(stage_type, &params, &columns, MANY, 1).map(|done| drop(done.bytes()));
+        let huge = self.run(stage_type, &params, &columns, MANY, 1).map(|done| drop(done.bytes()));
         self.record(name, "a table of 1,000,000 rows is a result or an error", rules(huge));
         self.record(name, "it ends soon when the run is cancelled", cancelled(stage_type, &params, &columns));
         Some(Suitable { params, columns, bytes })
@@ -170,7 +182,8 @@ impl Kit<'_> {
     fn as_library(&mut self, stage_type: &StageType, suitable: &Suitable) {
         let name = Some(stage_type.name());
         let Suitable { params, columns, bytes } = suitable;
-        let call = || run(stage_type, params, columns, FEW, 1).map(|done| done.bytes());
+        let limit = self.limit;
+        let call = || run(stage_type, params, columns, FEW, 1, limit).map(|done| done.bytes());
         self.record(name, "as a library it gives the same bytes as in a worker", equal(call(), bytes));
         let mut before = 0;
         for index in 0..CALLS {
@@ -258,6 +271,7 @@ fn run(
     columns: &[(String, Type)],
     rows: usize,
     chunks: usize,
+    limit: Duration,
 ) -> Result<Done, StageError> {
     let configured = stage_type.configure(params).map_err(|error| StageError::data(error.to_string()))?;
     let monitor = Arc::new(Monitor::default());
@@ -266,7 +280,7 @@ fn run(
     let (done, ended) = mpsc::channel::<()>();
     let watched = Arc::clone(&monitor);
     let watch = std::thread::spawn(move || {
-        if ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
             watched.abandon();
         }
     });
@@ -274,7 +288,7 @@ fn run(
     drop(done);
     let _ = watch.join();
     if monitor.is_abandoned() {
-        return Err(StageError::bug(format!("it took longer than {} s", LIMIT.as_secs())));
+        return Err(StageError::bug(format!("it took longer than {} s", limit.as_secs())));
     }
     ran.map(|()| Done { outputs: context.into_outputs(), warnings: monitor.warnings() })
 }

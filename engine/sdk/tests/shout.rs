@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use polars_arrow::array::{Array, Utf8ViewArray};
+use polars_arrow::array::Utf8ViewArray;
 use polars_arrow::datatypes::ArrowDataType;
 use serde_json::json;
 use stagewright_contract::testkit::Trial;

@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use stagewright_host::{Outcome, Plugin, conformance};
 
@@ -8,6 +9,8 @@ use crate::args::{PluginArgs, PluginCommand, PluginLanguage};
 use crate::failure::{Failure, STAGE_FAILED};
 use crate::plugins::launcher;
 
+/// How long a call of `plugin check` may take.
+const LIMIT: Duration = Duration::from_secs(30);
 const HEADER: &str = include_str!("../../../contract/include/stagewright.h");
 const C_SOURCE: &str = include_str!("plugin/plugin.c");
 const C_MAKEFILE: &str = include_str!("plugin/Makefile");
@@ -40,7 +43,7 @@ fn check(path: &Path) -> Result<ExitCode, Failure> {
     }
     drop(plugin);
     let mut stage = None;
-    let checks = conformance(path, &launcher(), &mut |check| {
+    let checks = conformance(path, &launcher(), LIMIT, &mut |check| {
         if check.stage != stage {
             stage.clone_from(&check.stage);
             println!("{}", stage.as_deref().unwrap_or_default());

@@ -30,7 +30,8 @@ const UPLIFT: &str = "plugins/uplift/uplift.c";
 /// The processes that have a library of the folder open.
 fn left(space: &TestSpace) -> Vec<PathBuf> {
     let folder = space.folder().to_string_lossy().into_owned();
-    let uses = |path: &PathBuf| std::fs::read_to_string(path.join("maps")).is_ok_and(|maps| maps.contains(&folder));
+    let library = |line: &str| line.contains(&folder) && line.ends_with(".so");
+    let uses = |path: &PathBuf| std::fs::read_to_string(path.join("maps")).is_ok_and(|maps| maps.lines().any(library));
     std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).filter(uses).collect()
 }
 
