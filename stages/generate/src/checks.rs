@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_contract::ParamError;
+
+use crate::names::{Found, Names};
 
 /// What every text is checked for. A text that fails is written again, up to `regenerate` times, and then quarantined
 /// with the reasons.
@@ -239,8 +240,7 @@ pub(crate) struct Checker {
     merge: Regex,
     merge_fields: Vec<String>,
     language: Option<whatlang::Lang>,
-    catalogue: Option<AhoCorasick>,
-    catalogue_names: Vec<String>,
+    catalogue: Names,
 }
 
 impl Checker {
@@ -251,26 +251,11 @@ impl Checker {
     pub(crate) fn new(checks: &Checks, merge_fields: &[String], catalogue: &[String]) -> Result<Self, ParamError> {
         checks.check()?;
         let fixed = |source: &str| compile(source).map_err(|error| ParamError::new("checks", error));
-        let mut catalogue_names: Vec<String> = catalogue
-            .iter()
-            .filter(|name| {
-                // A name that is longer than a text cannot stand in one.
-                let length = name.chars().count();
-                checks.other_products && length >= checks.other_products_min_chars && length <= checks.max_chars
-            })
-            .map(|name| name.to_lowercase())
-            .collect();
-        catalogue_names.sort();
-        catalogue_names.dedup();
-        let catalogue = (!catalogue_names.is_empty())
-            .then(|| {
-                AhoCorasick::builder()
-                    .kind(Some(AhoCorasickKind::ContiguousNFA))
-                    .match_kind(MatchKind::LeftmostLongest)
-                    .build(&catalogue_names)
-            })
-            .transpose()
-            .map_err(|error| ParamError::new("checks/other_products", error.to_string()))?;
+        let names = catalogue.iter().filter(|name| {
+            // A name that is longer than a text cannot stand in one.
+            let length = name.chars().count();
+            checks.other_products && length >= checks.other_products_min_chars && length <= checks.max_chars
+        });
         Ok(Self {
             banned: any_of("banned", checks.banned.iter().chain(&checks.also_banned).cloned())?,
             urgency: any_of("urgency", checks.urgency.iter().cloned())?,
@@ -298,10 +283,16 @@ impl Checker {
             merge: fixed(r"%%([^%\s]{1,60})%%")?,
             merge_fields: merge_fields.to_vec(),
             language: checks.language.as_deref().and_then(whatlang::Lang::from_code),
-            catalogue,
-            catalogue_names,
+            catalogue: Names::of(names),
             checks: checks.clone(),
         })
+    }
+
+    /// Spares texts that are made to be in a language the look at which one they are in, which costs most of all.
+    #[must_use]
+    pub(crate) fn of_texts_in(mut self, language: whatlang::Lang) -> Self {
+        self.language = self.language.filter(|wanted| *wanted != language);
+        self
     }
 
     /// What is wrong with a text; nothing when it may be sent. Reasons quote no personal values.
@@ -394,26 +385,26 @@ impl Checker {
     }
 
     fn other_products(&self, text: &str, allowed: &[String], reasons: &mut Vec<String>) {
-        let Some(catalogue) = &self.catalogue else { return };
+        if self.catalogue.is_empty() {
+            return;
+        }
         let text = text.to_lowercase();
         let allowed: Vec<String> = allowed.iter().map(|name| name.to_lowercase()).collect();
         // A reason such as `often bought with rice` names another product, and so may the text.
-        let named: BTreeSet<usize> =
-            allowed.iter().flat_map(|name| catalogue.find_iter(name)).map(|found| found.pattern().as_usize()).collect();
+        let named: BTreeSet<&str> =
+            allowed.iter().flat_map(|name| self.catalogue.find(name)).map(|found| found.name).collect();
         // Where what is allowed stands, the names of other products inside it mean nothing.
         let covered: Vec<(usize, usize)> = allowed
             .iter()
             .filter(|name| !name.is_empty())
             .flat_map(|name| text.match_indices(name.as_str()).map(|(at, found)| (at, at + found.len())))
             .collect();
-        for found in catalogue.find_iter(&text) {
-            let inside = covered.iter().any(|(start, end)| *start <= found.start() && found.end() <= *end);
-            let named = named.contains(&found.pattern().as_usize());
-            if !inside && !named && whole_words(&text, found.start(), found.end()) {
-                let name = self.catalogue_names.get(found.pattern().as_usize()).map_or("", String::as_str);
-                reasons.push(format!("product `{name}` is not recommended to this user"));
-                return;
-            }
+        let strange = self.catalogue.find(&text).into_iter().find(|found| {
+            let inside = covered.iter().any(|(start, end)| *start <= found.start && found.end <= *end);
+            !inside && !named.contains(found.name)
+        });
+        if let Some(Found { name, .. }) = strange {
+            reasons.push(format!("product `{name}` is not recommended to this user"));
         }
     }
 }
@@ -425,7 +416,7 @@ fn without(text: &str, parts: &[String]) -> String {
     parts.into_iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), "it"))
 }
 
-fn whole_words(text: &str, start: usize, end: usize) -> bool {
+pub(crate) fn whole_words(text: &str, start: usize, end: usize) -> bool {
     let before = text.get(..start).and_then(|text| text.chars().next_back());
     let after = text.get(end..).and_then(|text| text.chars().next());
     !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)

@@ -99,6 +99,13 @@ pub(crate) struct Copy {
 }
 
 impl Template {
+    /// Whether every part is one of the built-in texts, which are in English.
+    pub(crate) fn is_built_in(&self) -> bool {
+        let Self { tone: _, sender: _, currency: _, subjects, greetings, openings, bodies, closings, signatures } =
+            self;
+        [subjects, greetings, openings, bodies, closings, signatures].into_iter().all(Option::is_none)
+    }
+
     pub(crate) fn currency(&self) -> &str {
         &self.currency
     }

@@ -8,6 +8,7 @@ pub mod decisions;
 mod framed;
 mod grammar;
 mod messages;
+mod names;
 mod recipients;
 mod review;
 mod templates;

@@ -298,7 +298,11 @@ with:
             (Provider::OpenAi, Some(openai)) => {
                 openai.write(context, &templates, &recipients, &merge, checker, self.regenerate)?
             }
-            _ => self.fill_in(context, &templates, &recipients, &merge, &checker)?,
+            _ => {
+                let checker =
+                    if self.template.is_built_in() { checker.of_texts_in(whatlang::Lang::Eng) } else { checker };
+                self.fill_in(context, &templates, &recipients, &merge, &checker)?
+            }
         };
         self.put(context, &recipients, &written, &bill)
     }

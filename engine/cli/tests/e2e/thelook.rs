@@ -151,7 +151,7 @@ fn another_country_runs_too_and_shares_what_does_not_depend_on_it() {
         let stages = france["stages"].as_array().unwrap().clone();
         stages.into_iter().find(|stage| stage["stage"] == name).unwrap()
     };
-    for name in ["users", "orders", "order_items", "products", "quality", "with_products"] {
+    for name in ["users", "orders", "order_items", "products", "quality", "lines", "catalogue"] {
         assert_eq!(stage(name)["status"], "cached", "{name}");
     }
     // Counted with pandas: `(users.country == "France").sum()`.
