@@ -390,6 +390,15 @@ pub(crate) struct CompareArgs {
     /// In which format
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CompareFormat,
+    /// With two runs: what differs in this artifact, instead of in all metrics
+    #[arg(long, value_name = "STAGE[.PORT]", requires = "second")]
+    pub(crate) artifact: Option<String>,
+    /// Of which variant the artifact is
+    #[arg(long, value_name = "NAME", default_value = "base", requires = "artifact")]
+    pub(crate) variant: String,
+    /// The columns that tell the rows of a table apart [default: whole rows are compared]
+    #[arg(long, value_name = "COLUMN", requires = "artifact")]
+    pub(crate) key: Vec<String>,
     /// Exit with 1 unless this holds: `VARIANT better on STAGE.METRIC` or `VARIANT not worse on STAGE.METRIC`
     #[arg(long, value_name = "CONDITION")]
     pub(crate) require: Vec<String>,

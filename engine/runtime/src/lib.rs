@@ -13,6 +13,6 @@ mod values;
 pub use files::find_files;
 pub use history::History;
 pub use keys::secret_fingerprints;
-pub use outcome::{NodeOutcome, NodeStatus, RunOutcome, RunRecord, StageRecord, Work};
+pub use outcome::{NodeOutcome, NodeStatus, OutputRecord, RunOutcome, RunRecord, StageRecord, Work};
 pub use preview::{Preview, PreviewStatus, preview};
 pub use run::{Options, RunEvent, run};

@@ -49,7 +49,7 @@ pub fn head(table: &Table, rows: usize) -> Result<Vec<Vec<Option<String>>>, Stag
         .collect())
 }
 
-fn cell(value: &AnyValue<'_>) -> Option<String> {
+pub(crate) fn cell(value: &AnyValue<'_>) -> Option<String> {
     match value {
         AnyValue::Null => None,
         AnyValue::String(text) => Some((*text).to_owned()),

@@ -3,6 +3,7 @@
 
 mod columns;
 mod convert;
+mod diff;
 mod export;
 mod find;
 mod ids;
@@ -13,6 +14,7 @@ mod units;
 
 pub use columns::{column, nearest, numbers, require};
 pub use convert::{to_frame, to_table};
+pub use diff::{CellDiff, ColumnDiff, TableDiff, diff};
 pub use export::{Format, head, write};
 pub use find::columns_with;
 pub use ids::Ids;

@@ -1,3 +1,4 @@
+mod artifact;
 mod changes;
 mod require;
 
@@ -35,6 +36,14 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<ExitCode, Failu
         (Some(id), None) => store.run(id)?,
         (None, None) => last_compared(&store)?,
     };
+    if let (Some(second), Some(artifact)) = (&args.second, &args.artifact) {
+        let diff = artifact::between(&run, &store.run(second)?, artifact, args, &store)?;
+        match args.format {
+            CompareFormat::Json => println!("{}", artifact::json(&diff)),
+            _ => print!("{}", artifact::text(&diff, artifact)),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(second) = &args.second {
         return two_runs(&run, &store.run(second)?, &conditions, args, &store);
     }

@@ -134,6 +134,12 @@ fn two_runs_are_set_side_by_side() {
     );
     assert!(output.stdout.contains(&changed), "{output}");
     assert!(output.stdout.contains(&format!("✓ `{second}` is better than")), "{output}");
+    let artifact = |rest: &str| space.run(&format!("compare {first} {second} --artifact {rest}"));
+    check!("compare_table", artifact("answers --key row"));
+    check!("compare_metrics", artifact("scores.metrics --variant lax"));
+    check!("compare_same_artifact", artifact("rows"));
+    check!("compare_no_such_artifact", artifact("answer"));
+    check!("compare_bad_key", artifact("answers --key user"));
     let same = space.run(&format!("compare {second} {second}"));
     let nothing = format!("nothing changed since {second}: neither inputs nor parameters nor code\n");
     assert!(same.stdout.ends_with(&nothing), "{same}");

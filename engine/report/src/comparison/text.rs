@@ -1,6 +1,6 @@
 //! A comparison for a terminal.
 
-use super::{BEST, Comparison, FEW, Goal, Line, Row, Verdict, interval_title, lines, p_title};
+use super::{BEST, Cell, Comparison, FEW, Goal, Line, Row, Verdict, interval_title, lines, p_title};
 use crate::number::{self, plain};
 use crate::table::{Column, Style, Text, TextTable};
 use crate::text::{clean, wrap};
@@ -33,6 +33,7 @@ pub fn comparison_text(comparison: &Comparison, width: usize, colour: bool) -> S
     }
     if tested {
         foot.push(tests(comparison));
+        foot.extend(untested(comparison));
     } else if comparison.variants.len() > 1 {
         foot.push(format!("differences are from `{}` and not tested for significance", comparison.baseline));
     }
@@ -91,6 +92,16 @@ fn tests(comparison: &Comparison) -> String {
         parts.push(format!("p-values corrected by {correction}"));
     }
     parts.join("; ")
+}
+
+/// The metrics that have a better way but nothing to test it by.
+fn untested(comparison: &Comparison) -> Option<String> {
+    let lacks = |cell: &Cell| cell.difference.is_some() && cell.verdict.is_none();
+    let rows = comparison.rows.iter().filter(|row| row.goal != Goal::Describe && row.cells.iter().any(lacks));
+    let names: Vec<&str> = rows.map(|row| row.metric.as_str()).collect();
+    let unit = comparison.unit.as_deref().unwrap_or("unit");
+    let why = format!("no mean over {unit}s; repeats with `seeds:` would tell");
+    (!names.is_empty()).then(|| format!("not tested: {} ({why})", names.join(", ")))
 }
 
 fn ranked(comparison: &Comparison, notes: &mut Vec<String>) -> TextTable {
