@@ -1,6 +1,6 @@
 //! A plugin in Rust: two stage types and one line.
 
-use polars_arrow::array::{Array, Utf8ViewArray};
+use polars_arrow::array::Utf8ViewArray;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_plugin::{
