@@ -256,12 +256,10 @@ enum Draw {
     Choice(Vec<Node>),
 }
 
-fn random(
-    node: &Node,
-    span: Span,
-    paths: &mut dyn FnMut(&Node, &mut Diagnostics) -> Vec<(Axis, Entry)>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Sweep> {
+/// Reads a mapping from paths to what stands under them.
+type ReadPaths<'a> = dyn FnMut(&Node, &mut Diagnostics) -> Vec<(Axis, Entry)> + 'a;
+
+fn random(node: &Node, span: Span, paths: &mut ReadPaths<'_>, diagnostics: &mut Diagnostics) -> Option<Sweep> {
     if !expect_map(node, "`random`", diagnostics) {
         return None;
     }

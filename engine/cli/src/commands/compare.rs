@@ -48,7 +48,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<ExitCode, Failu
         return two_runs(&run, &store.run(second)?, &conditions, args, &store);
     }
     let saved = saved(&store, &run)?;
-    print(&[saved.comparison.clone()], args.format);
+    print(std::slice::from_ref(&saved.comparison), args.format);
     gate(&conditions, &[saved.comparison])
 }
 
