@@ -169,9 +169,27 @@ fn proportions_are_those_of_statsmodels() {
         assert!((found.p_value / expected - 1.0).abs() < 1e-8, "{} and not {expected}", found.p_value);
         same_interval(&found, lower, upper);
     }
-    let found = wilson(Proportion { successes: 3, n: 10 }, 0.95).unwrap();
-    same(found.lower, 0.10779126740630104);
-    same(found.upper, 0.6032218525388546);
+}
+
+#[test]
+fn wilson_is_that_of_statsmodels() {
+    // statsmodels.stats.proportion.proportion_confint(k, n, alpha, method="wilson").
+    for (successes, n, level, lower, upper) in [
+        (0, 10, 0.95, 0.0, 0.27753279986288926),
+        (3, 10, 0.95, 0.10779126740630104, 0.6032218525388546),
+        (10, 10, 0.99, 0.6011459066950917, 1.0),
+        (123, 4567, 0.9, 0.02326342837294318, 0.03116142265719711),
+        (1, 1, 0.95, 0.2065493143772374, 1.0),
+    ] {
+        let found = wilson(Proportion { successes, n }, level).unwrap();
+        assert!(
+            (found.lower - lower).abs() < 1e-10 && (found.upper - upper).abs() < 1e-10,
+            "{successes}/{n}: {found:?}"
+        );
+    }
+    for (successes, n) in [(1, 0), (3, 2)] {
+        assert!(wilson(Proportion { successes, n }, 0.95).is_err(), "{successes}/{n}");
+    }
 }
 
 #[test]

@@ -12,7 +12,6 @@ use stagewright_contract::{
 };
 use stagewright_frame::to_frame;
 
-use crate::intervals::two_sided;
 use crate::outputs::{counts, personal, put, series};
 use rates::{Counts, Rate, rates};
 use recipients::{Recipients, of_events, of_responses};
@@ -265,10 +264,9 @@ with: { arm: variant, bounced: bounced, opened: opens, clicked: clicks, converte
             "responses" => of_responses(self, &frame)?,
             _ => of_events(self, context, &frame)?,
         };
-        let z = two_sided(self.confidence)?;
         let counted = self.count(&recipients)?;
         let rated: Vec<Vec<Rate>> =
-            counted.iter().map(|(_, counts)| rates(self, recipients.observed, counts, z)).collect();
+            counted.iter().map(|(_, counts)| rates(self, recipients.observed, counts)).collect();
         if rated.iter().flatten().any(|rate| rate.value.is_some() && overfull(rate)) {
             context.warn("more people clicked than opened: that click-to-open rate is above 1 and has no interval");
         }

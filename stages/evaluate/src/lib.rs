@@ -10,7 +10,6 @@ mod classification;
 mod clustering;
 mod drift;
 mod groups;
-mod intervals;
 mod outputs;
 mod per_row;
 mod ranking;

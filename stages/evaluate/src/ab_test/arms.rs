@@ -124,11 +124,7 @@ fn control(arms: &[Arm], control: &str) -> Result<usize, StageError> {
             .with_help("the table at `assignment` is empty: look at the stages before"));
     }
     let Some(place) = names().position(|name| name == control) else {
-        let error = StageError::data(format!("no unit is in the control arm `{control}`"));
-        return Err(match nearest(control, names()) {
-            Some(near) => error.with_help(format!("did you mean `{near}`?")),
-            None => error.with_help(format!("the arms are: {}", names().take(20).collect::<Vec<_>>().join(", "))),
-        });
+        return Err(with_arms(StageError::data(format!("no unit is in the control arm `{control}`")), control, arms));
     };
     if arms.len() == 1 {
         return Err(StageError::data(format!(
@@ -139,16 +135,22 @@ fn control(arms: &[Arm], control: &str) -> Result<usize, StageError> {
     Ok(place)
 }
 
+/// The error with the arm that was meant by a name, or those that there are.
+fn with_arms(error: StageError, name: &str, arms: &[Arm]) -> StageError {
+    let names = || arms.iter().map(|arm| arm.name.as_str());
+    match nearest(name, names()) {
+        Some(near) => error.with_help(format!("did you mean `{near}`?")),
+        None => error.with_help(format!("the arms are: {}", names().take(20).collect::<Vec<_>>().join(", "))),
+    }
+}
+
 /// The planned share of each arm.
 fn shares(arms: &[Arm], planned: Option<&BTreeMap<String, f64>>) -> Result<Vec<f64>, StageError> {
     let Some(planned) = planned else { return Ok(vec![1.0 / arms.len() as f64; arms.len()]) };
     let names = || arms.iter().map(|arm| arm.name.as_str());
     if let Some(unknown) = planned.keys().find(|name| names().all(|arm| arm != *name)) {
         let error = StageError::data(format!("`shares` plans an arm `{unknown}`, and no unit is in it"));
-        return Err(match nearest(unknown, names()) {
-            Some(near) => error.with_help(format!("did you mean `{near}`?")),
-            None => error.with_help(format!("the arms are: {}", names().take(20).collect::<Vec<_>>().join(", "))),
-        });
+        return Err(with_arms(error, unknown, arms));
     }
     let share = |arm: &Arm| {
         planned.get(&arm.name).copied().ok_or_else(|| {

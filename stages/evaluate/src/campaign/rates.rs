@@ -1,9 +1,10 @@
 //! From recipients to counts, and from counts to rates that say what was divided by what.
 
+use stagewright_compare::{Proportion, wilson};
+
 use super::recipients::{Observed, Recipient};
 use super::{Campaign, ConversionOf};
 use crate::classification::share;
-use crate::intervals::wilson;
 use crate::sums::Sum;
 
 /// What happened in an arm.
@@ -74,7 +75,7 @@ pub(super) struct Rate {
 }
 
 /// The rates of an arm that were observed.
-pub(super) fn rates(campaign: &Campaign, observed: Observed, counts: &Counts, z: f64) -> Vec<Rate> {
+pub(super) fn rates(campaign: &Campaign, observed: Observed, counts: &Counts) -> Vec<Rate> {
     let of_counts = |name, numerator, part: u64, denominator, whole: u64| Rate {
         name,
         numerator,
@@ -82,7 +83,10 @@ pub(super) fn rates(campaign: &Campaign, observed: Observed, counts: &Counts, z:
         denominator,
         denominator_value: whole as f64,
         value: share(part, whole),
-        interval: wilson(part, whole, z),
+        // Of nothing and of more than everything there is none.
+        interval: wilson(Proportion { successes: part, n: whole }, campaign.confidence)
+            .ok()
+            .map(|interval| (interval.lower, interval.upper)),
     };
     let mut rates = Vec::new();
     if observed.delivery {
