@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
-use stagewright_report::{Comparison, comparison_text};
+use stagewright_report::{Comparison, comparison_junit, comparison_markdown, comparison_text};
 use stagewright_store::{RunInfo, Store};
 
 use crate::args::{CompareArgs, CompareFormat, Global, StoreOf};
@@ -89,24 +89,16 @@ fn saved(store: &Store, run: &RunInfo) -> Result<Saved, Failure> {
 }
 
 fn print(comparisons: &[Comparison], format: CompareFormat) {
-    match format {
-        CompareFormat::Text => {
-            for comparison in comparisons {
-                println!("{}", comparison_text(comparison, terminal::width(), terminal::colour_out()));
-            }
+    let shown: fn(&Comparison) -> String = match format {
+        CompareFormat::Text => |comparison| comparison_text(comparison, terminal::width(), terminal::colour_out()),
+        CompareFormat::Markdown => comparison_markdown,
+        CompareFormat::Junit => comparison_junit,
+        CompareFormat::Json => {
+            println!("{}", json!({ "comparisons": comparisons }));
+            return;
         }
-        CompareFormat::Json => println!("{}", json!({ "comparisons": comparisons })),
-        CompareFormat::Markdown => {
-            for comparison in comparisons {
-                println!("{}", stagewright_report::comparison_markdown(comparison));
-            }
-        }
-        CompareFormat::Junit => {
-            for comparison in comparisons {
-                println!("{}", stagewright_report::comparison_junit(comparison));
-            }
-        }
-    }
+    };
+    comparisons.iter().for_each(|comparison| println!("{}", shown(comparison)));
 }
 
 /// Fails where a condition does not hold.

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, Failure> 
 
     let metrics = metrics(&plan, &outcome, &store)?;
     let compared = compare(&plan, &outcome, &metrics, &store)?;
-    let path = args.report.clone().unwrap_or_else(|| report_path(store.root(), &outcome.run));
+    let path = args.report.clone().unwrap_or_else(|| report::file(&store, &outcome.run, "html"));
     let came = Came { outcome: &outcome, metrics: &metrics, comparison: compared.as_ref(), used };
     let page = report::build(&loaded, &plan, &came, &store, &options)?;
     if let Some(folder) = path.parent() {
@@ -175,11 +175,6 @@ fn open_report(path: &Path) {
     if let Err(error) = open::that_detached(path) {
         eprintln!("cannot open the report: {error}\nopen it yourself: {}", path.display());
     }
-}
-
-/// Where the report of a run is unless the command line says otherwise.
-fn report_path(store: &Path, run: &str) -> PathBuf {
-    store.join("reports").join(format!("{run}.html"))
 }
 
 /// The path as seen from the current folder, if it is below it.

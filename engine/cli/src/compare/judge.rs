@@ -13,7 +13,7 @@ use stagewright_report::{Cell, Comparison, Row, Verdict};
 use stagewright_store::Store;
 
 use super::conclude::conclusions;
-use super::sides::{Scored, Side};
+use super::sides::{Repeat, Scored, Side};
 use super::units::{Units, Values};
 
 /// Up to so many units the bootstrap is used for means; above, the t-test says the same in no time.
@@ -281,22 +281,18 @@ fn test(rules: &Rules, rule: &MetricRule, left: &Side, right: &Side, units: &Uni
             ));
         }
     };
+    let tested_on = |repeat: &Repeat| repeat.stages.get(&rule.stage).map(|scored| scored.metrics.units_digest);
+    if left.repeats.iter().map(tested_on).collect::<BTreeSet<_>>().len() > 1 {
+        // Every seed has its own test units: what differs from seed to seed holds the chance of the draw, too.
+        return between_seeds(rule, left, right, level);
+    }
     let mut pairs = Vec::with_capacity(left.repeats.len());
     for (left, right) in left.repeats.iter().zip(&right.repeats) {
-        let of = |repeat: &super::sides::Repeat| {
+        let of = |repeat: &Repeat| {
             let digest = repeat.stages.get(&rule.stage).and_then(|scored| scored.units);
             digest.ok_or("its units are missing: run again".to_owned()).and_then(|at| units.values(at, sample, cluster))
         };
         pairs.push((of(left)?, of(right)?));
-    }
-    let same_units = {
-        let digests =
-            left.repeats.iter().map(|repeat| repeat.stages.get(&rule.stage).map(|at| at.metrics.units_digest));
-        digests.collect::<BTreeSet<_>>().len() <= 1
-    };
-    if pairs.len() > 1 && !same_units {
-        // Every seed has its own test units: what differs from seed to seed holds the chance of the draw, too.
-        return between_seeds(rule, left, right, level);
     }
     if pairs.len() > 1 {
         return over_repeats(&pairs, level).map(Some).map_err(said);

@@ -1,13 +1,12 @@
 //! What is kept of the comparison of a run, so that it can be shown, gated on, and set beside another run's.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 use stagewright_report::Comparison;
 use stagewright_store::Store;
 
 use super::{Rules, Side};
 use crate::failure::Failure;
+use crate::report::file;
 
 /// The comparison of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,14 +20,9 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Where the comparison of a run is kept: beside its report.
-    fn path(store: &Store, run: &str) -> PathBuf {
-        store.root().join("reports").join(format!("{run}.json"))
-    }
-
     /// Writes it, whole or not at all.
     pub(crate) fn write(&self, store: &Store, run: &str) -> Result<(), Failure> {
-        let path = Self::path(store, run);
+        let path = file(store, run, "json");
         let failed =
             |error: std::io::Error| Failure::environment(format!("cannot write `{}`: {error}", path.display()));
         if let Some(folder) = path.parent() {
@@ -40,6 +34,6 @@ impl Saved {
 
     /// Reads it; `None` where the run left none.
     pub(crate) fn read(store: &Store, run: &str) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(Self::path(store, run)).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(file(store, run, "json")).ok()?).ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use stagewright_contract::{Artifact, Digest, Kind, Sample, Table};
 use stagewright_store::Store;
@@ -19,7 +19,7 @@ pub(crate) enum Values {
 
 pub(crate) struct Units<'a> {
     store: &'a Store,
-    tables: RefCell<BTreeMap<Digest, Rc<Table>>>,
+    tables: RefCell<BTreeMap<Digest, Arc<Table>>>,
 }
 
 impl<'a> Units<'a> {
@@ -27,14 +27,13 @@ impl<'a> Units<'a> {
         Self { store, tables: RefCell::default() }
     }
 
-    fn table(&self, digest: Digest) -> Result<Rc<Table>, String> {
+    fn table(&self, digest: Digest) -> Result<Arc<Table>, String> {
         if let Some(table) = self.tables.borrow().get(&digest) {
-            return Ok(Rc::clone(table));
+            return Ok(Arc::clone(table));
         }
         match self.store.read(Kind::Table, digest) {
             Ok(Artifact::Table(table)) => {
-                let table = Rc::new((*table).clone());
-                self.tables.borrow_mut().insert(digest, Rc::clone(&table));
+                self.tables.borrow_mut().insert(digest, Arc::clone(&table));
                 Ok(table)
             }
             Ok(_) => Err("its units are no table".to_owned()),

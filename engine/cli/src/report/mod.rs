@@ -5,6 +5,7 @@ mod figures;
 mod work;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use stagewright_contract::{Artifact, CONTRACT_VERSION, ColumnInfo, Kind, Table, stage_seed};
 use stagewright_core::{NodeId, Plan, PlanNode};
@@ -35,6 +36,11 @@ pub(crate) struct Came<'a> {
     pub(crate) metrics: &'a VariantMetrics,
     pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) used: Used,
+}
+
+/// Where the store keeps the report of a run (`html`), and its comparison beside it (`json`).
+pub(crate) fn file(store: &Store, run: &str, ending: &str) -> PathBuf {
+    store.root().join("reports").join(format!("{run}.{ending}"))
 }
 
 /// Gathers the report.

@@ -45,7 +45,7 @@ pub(super) fn run(args: &StoreEraseArgs, global: &Global) -> Result<ExitCode, Fa
     for run in &report.runs {
         // The comparison beside it holds no rows, but it belongs to the report.
         for (ending, counts) in [("html", 1), ("json", 0)] {
-            let path = store.root().join("reports").join(format!("{run}.{ending}"));
+            let path = crate::report::file(&store, run, ending);
             match std::fs::remove_file(&path) {
                 Ok(()) => reports += counts,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
