@@ -24,6 +24,14 @@ fn the_readme_names_the_commands_that_are_run() {
 }
 
 #[test]
+fn cargo_run_has_one_program_to_run() {
+    let workspace = MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().unwrap();
+    let targets = workspace.workspace_default_packages().into_iter().flat_map(|package| &package.targets);
+    let programs: Vec<&str> = targets.filter(|target| target.is_bin()).map(|target| target.name.as_str()).collect();
+    assert_eq!(programs, ["stagewright"]);
+}
+
+#[test]
 fn the_schema_beside_the_workflows_is_the_current_one() {
     let written = fs::read_to_string(root().join("workflows/workflow.schema.json")).unwrap();
     let current = TestSpace::new().run("schema");
