@@ -145,8 +145,8 @@ struct sw_host {
     uint64_t seed;
 
     /* Gives out the table at an input: a stream of record batches, each a struct array whose children are the columns.
-     * The plugin owns the stream and everything from it and must release them before `run` returns. The values must
-     * not be written to. Text columns are of format "U" (64-bit offsets), or "vu" (views, which cost nothing to make)
+     * The plugin owns the stream and everything from it, and releases them before `run` returns, except what it passes
+     * on in an output. The values must not be written to. Text columns are of format "U" (64-bit offsets), or "vu" (views, which cost nothing to make)
      * where the manifest says `string_views`. A personal column has "stagewright.personal" in its metadata. */
     int32_t (*get_table)(const struct sw_host *, const char *port, struct ArrowArrayStream *out);
 

@@ -22,20 +22,15 @@ const MAX_COLUMNS: i64 = 1 << 20;
 
 /// A table as a stream of record batches. Text is given as views, or else with 64-bit offsets.
 pub(crate) fn export(table: &Table, string_views: bool) -> ArrowArrayStream {
-    let field = |column: &TableColumn| {
-        let dtype = match &column.dtype {
-            ArrowDataType::Utf8View if !string_views => ArrowDataType::LargeUtf8,
-            ArrowDataType::BinaryView if !string_views => ArrowDataType::LargeBinary,
-            other => other.clone(),
-        };
-        let field = Field::new(column.name.as_str().into(), dtype, true);
-        if table.is_personal(&column.name) {
-            field.with_metadata(Metadata::from([(PERSONAL.into(), "true".into())]))
-        } else {
-            field
+    let mut fields = fields(table);
+    for field in fields.iter_mut().filter(|_| !string_views) {
+        match field.dtype {
+            ArrowDataType::Utf8View => field.dtype = ArrowDataType::LargeUtf8,
+            ArrowDataType::BinaryView => field.dtype = ArrowDataType::LargeBinary,
+            _ => {}
         }
-    };
-    let dtype = ArrowDataType::Struct(table.columns().iter().map(field).collect());
+    }
+    let dtype = ArrowDataType::Struct(fields);
     let item = dtype.clone();
     let batches = batches(table).into_iter().map(move |(rows, arrays)| {
         let arrays = if string_views { arrays } else { arrays.into_iter().map(with_offsets).collect() };
@@ -47,8 +42,21 @@ pub(crate) fn export(table: &Table, string_views: bool) -> ArrowArrayStream {
     unsafe { std::mem::transmute::<ffi::ArrowArrayStream, ArrowArrayStream>(stream) }
 }
 
+/// The columns of a table, those that are personal marked.
+pub(crate) fn fields(table: &Table) -> Vec<Field> {
+    let field = |column: &TableColumn| {
+        let field = Field::new(column.name.as_str().into(), column.dtype.clone(), true);
+        if table.is_personal(&column.name) {
+            field.with_metadata(Metadata::from([(PERSONAL.into(), "true".into())]))
+        } else {
+            field
+        }
+    };
+    table.columns().iter().map(field).collect()
+}
+
 /// The rows of a table cut where a chunk of any column ends, so that each piece is one array for every column.
-fn batches(table: &Table) -> Vec<(usize, Vec<ArrayRef>)> {
+pub(crate) fn batches(table: &Table) -> Vec<(usize, Vec<ArrayRef>)> {
     let mut ends: Vec<usize> = Vec::new();
     for column in table.columns() {
         let mut end = 0;
@@ -172,12 +180,14 @@ unsafe fn read(stream: &mut ArrowArrayStream) -> Result<Table, String> {
             },
         })
         .collect();
-    checked(columns, &personal)
+    stored(columns, &personal)
 }
 
-/// A table of columns that came from another side: types that can be stored, text that is UTF-8, views within their
-/// buffers.
-pub(crate) fn checked(columns: Vec<TableColumn>, personal: &[&str]) -> Result<Table, String> {
+/// A table of columns that came from another side, of types that can be stored. That views lie within their buffers and
+/// their texts are UTF-8 is taken on trust: looking at every one would make handing a table over as slow as reading it,
+/// and whoever is in this process could write over its memory as well. What leaves a worker is checked by the reader of
+/// its file.
+pub(crate) fn stored(columns: Vec<TableColumn>, personal: &[&str]) -> Result<Table, String> {
     let mut out = Vec::with_capacity(columns.len());
     for TableColumn { name, dtype, chunks } in columns {
         let at = |error: String| format!("column `{name}`: {error}");
@@ -224,37 +234,14 @@ fn storable(dtype: &ArrowDataType) -> bool {
     )
 }
 
-/// The chunk as tables hold it, its text checked.
+/// The chunk as tables hold it.
 fn storage(array: &dyn Array) -> Result<ArrayRef, String> {
-    let bad = |error: polars_arrow::legacy::error::PolarsError| error.to_string();
     let any = array.as_any();
     Ok(match array.dtype() {
         ArrowDataType::Utf8 => views_of::<i32>(any.downcast_ref())?,
         ArrowDataType::LargeUtf8 => views_of::<i64>(any.downcast_ref())?,
         ArrowDataType::Binary => byte_views::<i32>(any.downcast_ref()),
         ArrowDataType::LargeBinary => byte_views::<i64>(any.downcast_ref()),
-        ArrowDataType::Utf8View => {
-            let Some(array) = any.downcast_ref::<Utf8ViewArray>() else { return Err(mismatch()) };
-            Utf8ViewArray::try_new(
-                array.dtype().clone(),
-                array.views().clone(),
-                array.data_buffers().clone(),
-                array.validity().cloned(),
-            )
-            .map_err(bad)?
-            .boxed()
-        }
-        ArrowDataType::BinaryView => {
-            let Some(array) = any.downcast_ref::<BinaryViewArray>() else { return Err(mismatch()) };
-            BinaryViewArray::try_new(
-                array.dtype().clone(),
-                array.views().clone(),
-                array.data_buffers().clone(),
-                array.validity().cloned(),
-            )
-            .map_err(bad)?
-            .boxed()
-        }
         _ => array.to_boxed(),
     })
 }

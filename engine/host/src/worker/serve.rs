@@ -117,7 +117,7 @@ fn run_stage(
     let artifacts = library.run(&request, &RunWatch { talk, run: run.run })?;
     for ((port, _), file) in run.outputs.iter().zip(files) {
         let Some(artifact) = artifacts.get(port) else { continue };
-        let written = transfer::write(artifact, &mut File::from(file));
+        let written = transfer::pass_on(artifact, &mut File::from(file));
         written.map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => Failure::bug(format!("output `{port}`: {error}")),
             _ => Failure::environment(format!("output `{port}` cannot be passed on: {error}")),

@@ -4,9 +4,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use memmap2::Mmap;
+use polars_arrow::array::new_empty_array;
+use polars_arrow::datatypes::ArrowSchema;
 use polars_arrow::io::ipc::read::{FileReader, read_file_metadata};
+use polars_arrow::io::ipc::write::{FileWriter, WriteOptions};
+use polars_arrow::record_batch::RecordBatch;
 use rustix::fs::MemfdFlags;
 use stagewright_contract::{Artifact, Bytes, Kind, Table, TableColumn};
 
@@ -29,6 +34,21 @@ pub(super) fn write(artifact: &Artifact, file: &mut File) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(1 << 20, file);
     artifact.encode(&mut writer)?;
     writer.flush()
+}
+
+/// In the worker: writes an output for [`read`]. A table goes as it is: the canonical form is made of it once, when it
+/// gets into the store.
+pub(super) fn pass_on(artifact: &Artifact, file: &mut File) -> io::Result<()> {
+    let Artifact::Table(table) = artifact else { return write(artifact, file) };
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let schema = Arc::new(ArrowSchema::from_iter(arrow::fields(table)));
+    let options = WriteOptions { compression: None };
+    let mut writer = FileWriter::try_new(&mut *file, Arc::clone(&schema), None, options).map_err(invalid)?;
+    for (rows, arrays) in arrow::batches(table) {
+        let batch = RecordBatch::try_new(rows, Arc::clone(&schema), arrays).map_err(invalid)?;
+        writer.write(&batch, None).map_err(invalid)?;
+    }
+    writer.finish().map_err(invalid)
 }
 
 /// In the worker: an input, mapped.
@@ -73,5 +93,8 @@ fn table(file: &mut File) -> Result<Table, String> {
         .filter(|field| field.metadata.as_ref().is_some_and(|metadata| metadata.contains_key(arrow::PERSONAL)))
         .map(|field| field.name.as_str())
         .collect();
-    arrow::checked(columns, &personal)
+    for column in columns.iter_mut().filter(|column| column.chunks.is_empty()) {
+        column.chunks.push(new_empty_array(column.dtype.clone()));
+    }
+    arrow::stored(columns, &personal)
 }
