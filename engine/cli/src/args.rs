@@ -267,7 +267,7 @@ pub(crate) struct GetArgs {
     /// Of which variant
     #[arg(long, value_name = "NAME", default_value = "base")]
     pub(crate) variant: String,
-    /// Write to a file instead of the terminal; its ending says the format
+    /// Write to a file instead of the terminal, whose ending says the format; of several files, to a new folder
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// In which format [default: by the file's ending; CSV where the output is piped]

@@ -4,7 +4,7 @@
  * A plugin is a dynamic library that exports one symbol, `stagewright_plugin_v1`. It returns a table of functions:
  * what the plugin offers (a manifest in JSON), and create, run and destroy for a stage. While one of them runs it may
  * call back through `struct sw_host`: take inputs, put outputs, log, report progress, ask whether the run was
- * cancelled. Tables cross by the Arrow C stream interface without being copied; everything else is JSON.
+ * cancelled. Tables cross by the Arrow C stream interface without being copied; everything else is bytes.
  *
  * This header is plain C99 and needs nothing but the C standard library. It is versioned by itself:
  *
@@ -155,10 +155,12 @@ struct sw_host {
      * stored can be: nested, dictionary-encoded, decimal, half-precision and interval columns. */
     int32_t (*put_table)(const struct sw_host *, const char *port, struct ArrowArrayStream *table);
 
-    /* The JSON of the metrics, model or figure at an input. */
+    /* What is no table at an input, as bytes: metrics, a model or a figure as JSON; files as one line of JSON,
+     * [{"name":"a.csv","bytes":12},...], and after the line feed the bytes of the files one after the other. */
     int32_t (*get_json)(const struct sw_host *, const char *port, const char **text, size_t *length);
 
-    /* Sets a metrics, model or figure output. The text is copied. */
+    /* Sets an output that is no table, in the same form. The bytes are copied. A file's name must not lead out of a
+     * folder: no slash, backslash, colon or control character, no dot in front, 255 bytes at most. */
     int32_t (*put_json)(const struct sw_host *, const char *port, const char *text, size_t length);
 
     /* The path of a file that a parameter named under `sources` in the manifest means; NULL from `index` on where there

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Figure, Metrics, Model, Table};
+use crate::{Figure, Files, Metrics, Model, Table};
 
 /// What passes through a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum Kind {
     Model,
     /// Something to look at, as numbers and not as a picture. At rest: JSON.
     Figure,
+    /// Named files, for a system that takes no tables. At rest: [`Files`] says how.
+    Files,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Metrics => "metrics",
             Self::Model => "model",
             Self::Figure => "figure",
+            Self::Files => "files",
         }
     }
 }
@@ -49,6 +52,8 @@ pub enum Artifact {
     Model(Arc<Model>),
     /// Something to look at.
     Figure(Arc<Figure>),
+    /// Named files.
+    Files(Arc<Files>),
 }
 
 /// Immutable bytes that an artifact is read from, usually a memory-mapped file.
@@ -88,6 +93,7 @@ impl Artifact {
             Self::Metrics(_) => Kind::Metrics,
             Self::Model(_) => Kind::Model,
             Self::Figure(_) => Kind::Figure,
+            Self::Files(_) => Kind::Files,
         }
     }
 
@@ -95,7 +101,7 @@ impl Artifact {
     pub fn rows(&self) -> Option<u64> {
         match self {
             Self::Table(table) => Some(table.rows() as u64),
-            Self::Metrics(_) | Self::Model(_) | Self::Figure(_) => None,
+            Self::Metrics(_) | Self::Model(_) | Self::Figure(_) | Self::Files(_) => None,
         }
     }
 
@@ -109,6 +115,7 @@ impl Artifact {
             Self::Metrics(metrics) => Ok(serde_json::to_writer(writer, &**metrics)?),
             Self::Model(model) => Ok(serde_json::to_writer(writer, &**model)?),
             Self::Figure(figure) => Ok(serde_json::to_writer(writer, &**figure)?),
+            Self::Files(files) => files.encode(writer),
         }
     }
 
@@ -124,6 +131,7 @@ impl Artifact {
             Kind::Metrics => Self::Metrics(Arc::new(from_json(kind, &bytes)?)),
             Kind::Model => Self::Model(Arc::new(from_json(kind, &bytes)?)),
             Kind::Figure => Self::Figure(Arc::new(from_json(kind, &bytes)?)),
+            Kind::Files => Self::Files(Arc::new(Files::decode(bytes.as_ref())?)),
         })
     }
 }
@@ -171,5 +179,11 @@ impl From<Arc<Model>> for Artifact {
 impl From<Figure> for Artifact {
     fn from(figure: Figure) -> Self {
         Self::Figure(Arc::new(figure))
+    }
+}
+
+impl From<Files> for Artifact {
+    fn from(files: Files) -> Self {
+        Self::Files(Arc::new(files))
     }
 }

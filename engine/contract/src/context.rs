@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::{Artifact, Ledger, Metrics, Model, Secret, SecretValue, SourceFile, StageError, Table};
+use crate::{Artifact, Files, Ledger, Metrics, Model, Secret, SecretValue, SourceFile, StageError, Table};
 
 /// The line between a running stage and whoever watches it: cancellation one way, progress and warnings the other.
 #[derive(Debug, Default)]
@@ -180,6 +180,17 @@ impl StageContext {
         }
     }
 
+    /// The files at an input.
+    ///
+    /// # Errors
+    /// A bug when no files are connected there: the plan checks connections and kinds.
+    pub fn files(&self, port: &str) -> Result<Arc<Files>, StageError> {
+        match self.inputs.get(port) {
+            Some(Artifact::Files(files)) => Ok(Arc::clone(files)),
+            _ => Err(StageError::bug(format!("no files are connected to input `{port}`"))),
+        }
+    }
+
     /// All inputs, by port: for a stage that passes them on to another process or library. Others ask by name.
     pub fn inputs(&self) -> &BTreeMap<String, Artifact> {
         &self.inputs
@@ -273,7 +284,7 @@ impl StageContext {
                 figure.check()?;
                 Artifact::Figure(figure)
             }
-            other @ (Artifact::Metrics(_) | Artifact::Model(_)) => other,
+            other @ (Artifact::Metrics(_) | Artifact::Model(_) | Artifact::Files(_)) => other,
         };
         if self.outputs.insert(port.to_owned(), artifact).is_some() {
             return Err(StageError::bug(format!("output `{port}` was set twice")));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    Artifact, Digest, Figure, Ledger, MemoryLedger, Metrics, Model, Monitor, ParamError, PersonalColumns, SecretValue,
-    SourceFile, Stage, StageContext, StageError, StageType, Table,
+    Artifact, Digest, Figure, Files, Ledger, MemoryLedger, Metrics, Model, Monitor, ParamError, PersonalColumns,
+    SecretValue, SourceFile, Stage, StageContext, StageError, StageType, Table,
 };
 
 /// A stage to be run in a test.
@@ -188,6 +188,17 @@ impl Done {
         match self.outputs.get(port) {
             Some(Artifact::Figure(figure)) => Arc::clone(figure),
             other => panic!("no figure at output `{port}`: {other:?}"),
+        }
+    }
+
+    /// The files at an output.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub fn files(&self, port: &str) -> Arc<Files> {
+        match self.outputs.get(port) {
+            Some(Artifact::Files(files)) => Arc::clone(files),
+            other => panic!("no files at output `{port}`: {other:?}"),
         }
     }
 

@@ -66,11 +66,20 @@ pub(crate) struct Call<'a> {
     outputs: Mutex<BTreeMap<String, Artifact>>,
     /// Texts that were given out, which live until the call is over.
     texts: Mutex<Vec<CString>>,
+    /// The same of bytes, whose length goes with them.
+    bytes: Mutex<Vec<Vec<u8>>>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(watch: &'a dyn Watch, request: Option<&'a Request<'a>>) -> Self {
-        Self { watch, request, failure: Mutex::default(), outputs: Mutex::default(), texts: Mutex::default() }
+        Self {
+            watch,
+            request,
+            failure: Mutex::default(),
+            outputs: Mutex::default(),
+            texts: Mutex::default(),
+            bytes: Mutex::default(),
+        }
     }
 
     /// Calls a function of the plugin with what it may call back.
@@ -143,11 +152,14 @@ impl<'a> Call<'a> {
     fn get_json(&self, port: &str) -> Result<Option<(*const c_char, usize)>, Failure> {
         let Some((artifact, _)) = self.input(port)? else { return Ok(None) };
         if artifact.kind() == Kind::Table {
-            return Err(Failure::bug(format!("input `{port}` is a table, no JSON")));
+            return Err(Failure::bug(format!("input `{port}` is a table, which `get_table` gives out")));
         }
-        let mut text = Vec::new();
-        artifact.encode(&mut text).map_err(|error| Failure::bug(format!("input `{port}`: {error}")))?;
-        Ok(Some((self.give(&text), text.len())))
+        let mut bytes = Vec::new();
+        artifact.encode(&mut bytes).map_err(|error| Failure::bug(format!("input `{port}`: {error}")))?;
+        // Where they are does not change when the vector itself is moved.
+        let given = (bytes.as_ptr().cast::<c_char>(), bytes.len());
+        lock(&self.bytes).push(bytes);
+        Ok(Some(given))
     }
 
     fn input(&self, port: &str) -> Result<Option<(&'a Artifact, &'a Request<'a>)>, Failure> {

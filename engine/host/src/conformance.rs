@@ -14,8 +14,8 @@ use polars_arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, In
 use serde_json::{Value, json};
 use stagewright_contract::testkit::Done;
 use stagewright_contract::{
-    Artifact, Direction, ErrorKind, Figure, FigureKind, Goal, Kind, Metrics, Model, Monitor, Series, StageContext,
-    StageDescriptor, StageError, StageType, Table, TableColumn, Task,
+    Artifact, Direction, ErrorKind, Figure, FigureKind, Files, Goal, Kind, Metrics, Model, Monitor, Series,
+    StageContext, StageDescriptor, StageError, StageType, Table, TableColumn, Task,
 };
 
 use crate::check::Refused;
@@ -323,6 +323,11 @@ fn inputs(
                 .into(),
                 Kind::Figure => {
                     Figure::new(FigureKind::Bar, "A figure", "x", "y").with(Series::new("all", [(1.0, 2.0)])).into()
+                }
+                Kind::Files => {
+                    let mut files = Files::new();
+                    files.insert("a.csv", *b"id\n1\n").ok()?;
+                    files.into()
                 }
             };
             Some((port.name.clone(), artifact))

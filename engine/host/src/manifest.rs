@@ -72,7 +72,7 @@ pub struct PortManifest {
     pub name: String,
     /// `input` or `output`.
     pub direction: Direction,
-    /// `table`, `metrics`, `model` or `figure`.
+    /// `table`, `metrics`, `model`, `figure` or `files`.
     pub kind: Kind,
     /// One sentence for a reader.
     #[serde(default)]

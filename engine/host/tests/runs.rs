@@ -12,7 +12,7 @@ use polars_arrow::datatypes::ArrowDataType;
 use serde_json::json;
 use stagewright_contract::testkit::Trial;
 use stagewright_contract::{
-    ErrorKind, Figure, FigureKind, Goal, Metrics, Model, Monitor, Series, StageContext, Table, TableColumn, Task,
+    ErrorKind, Figure, FigureKind, Files, Goal, Metrics, Model, Monitor, Series, StageContext, Table, TableColumn, Task,
 };
 use stagewright_host::{Isolation, Plugin};
 
@@ -123,6 +123,18 @@ fn json_comes_back_as_it_went() {
         assert_eq!(*done.metrics("metrics"), metrics);
         assert_eq!(*done.model("model"), model);
         assert_eq!(*done.figure("figure"), figure);
+    }
+}
+
+#[test]
+fn files_come_back_as_they_went() {
+    let mut files = Files::new();
+    files.insert("rows.csv", "\"Zoë\",1\n".as_bytes()).unwrap();
+    files.insert("empty", *b"").unwrap();
+    files.insert("all-bytes.bin", (0..=255).cycle().take(100_000).collect::<Vec<u8>>()).unwrap();
+    for isolation in BOTH {
+        let done = Trial::of(&stage("kit.files", isolation), json!({})).input("files", files.clone()).run().unwrap();
+        assert_eq!(*done.files("files"), files);
     }
 }
 

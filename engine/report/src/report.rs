@@ -368,4 +368,7 @@ pub struct Output {
     pub bytes: u64,
     /// The digest of its bytes.
     pub digest: String,
+    /// Names and sizes in bytes of its files, where it is a set of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<(String, u64)>,
 }

@@ -8,9 +8,11 @@ use stagewright_contract::{Digest, Kind};
 use crate::db::{self, Survives};
 use crate::{Store, StoreError};
 
-/// A stored table, and the stages that put it out.
+/// A stored artifact, and the stages that put it out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredTable {
+pub struct Stored {
+    /// What it is.
+    pub kind: Kind,
     /// The blob.
     pub digest: Digest,
     /// Its size in bytes.
@@ -33,23 +35,25 @@ pub struct EraseReport {
 }
 
 impl Store {
-    /// Every table that the store holds, by digest.
+    /// Every artifact that may hold persons, by digest: tables and files.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn tables(&self) -> Result<Vec<StoredTable>, StoreError> {
-        let mut tables: BTreeMap<Digest, StoredTable> = BTreeMap::new();
+    pub fn about_persons(&self) -> Result<Vec<Stored>, StoreError> {
+        let mut found: BTreeMap<(Digest, &'static str), Stored> = BTreeMap::new();
+        let about = |kind: Kind| matches!(kind, Kind::Table | Kind::Files);
         for manifest in self.entries()?.into_iter().map(|entry| entry.manifest) {
-            for (port, output) in manifest.outputs.iter().filter(|(_, output)| output.kind == Kind::Table) {
-                let table = tables.entry(output.digest).or_insert_with(|| StoredTable {
+            for (port, output) in manifest.outputs.iter().filter(|(_, output)| about(output.kind)) {
+                let stored = found.entry((output.digest, output.kind.name())).or_insert_with(|| Stored {
+                    kind: output.kind,
                     digest: output.digest,
                     bytes: output.size,
                     outputs: BTreeSet::new(),
                 });
-                table.outputs.insert(format!("{}/{}.{port}", manifest.workflow, manifest.stage));
+                stored.outputs.insert(format!("{}/{}.{port}", manifest.workflow, manifest.stage));
             }
         }
-        Ok(tables.into_values().collect())
+        Ok(found.into_values().collect())
     }
 
     /// How many ledger entries are about a person.

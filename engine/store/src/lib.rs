@@ -39,7 +39,7 @@ use stagewright_contract::Digest;
 
 pub use blobs::Blob;
 pub use claim::Claim;
-pub use erase::{EraseReport, StoredTable};
+pub use erase::{EraseReport, Stored};
 pub use error::{ReadError, StoreError};
 pub use gc::{GcPolicy, GcReport, TypeUsage, Usage};
 pub use journal::{Event, Run, RunEnd, RunInfo, RunStart, RunStatus};

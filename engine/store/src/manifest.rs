@@ -59,7 +59,7 @@ impl Output {
             rows: artifact.rows(),
             schema: match artifact {
                 Artifact::Table(table) => table.schema(),
-                Artifact::Metrics(_) | Artifact::Model(_) | Artifact::Figure(_) => Vec::new(),
+                Artifact::Metrics(_) | Artifact::Model(_) | Artifact::Figure(_) | Artifact::Files(_) => Vec::new(),
             },
         }
     }
@@ -385,6 +385,7 @@ fn add_output(entry: &mut Entry, row: &Row) -> rusqlite::Result<()> {
         "metrics" => Kind::Metrics,
         "model" => Kind::Model,
         "figure" => Kind::Figure,
+        "files" => Kind::Files,
         other => return Err(db::unreadable(8, format!("unknown kind of artifact `{other}`"))),
     };
     let output = Output {

@@ -3,7 +3,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use stagewright_contract::{Artifact, Table};
+use stagewright_contract::{Artifact, Files, Table};
 use stagewright_core::{NodeId, Plan};
 use stagewright_frame::Format;
 use stagewright_report::number::{self, plain};
@@ -52,6 +52,8 @@ pub(crate) fn run(args: &GetArgs, global: &Global) -> Result<ExitCode, Failure> 
         (Artifact::Metrics(metrics), ..) => json(pretty(&*metrics)?)?,
         (Artifact::Model(model), ..) => json(pretty(&*model)?)?,
         (Artifact::Figure(figure), ..) => json(pretty(&*figure)?)?,
+        (Artifact::Files(files), None, _) => list(&files),
+        (Artifact::Files(files), Some(folder), _) => write_folder(&files, folder)?,
         (Artifact::Table(table), None, None) if io::stdout().is_terminal() => show(&table)?,
         (Artifact::Table(table), None, format) => {
             let mut out = io::BufWriter::new(io::stdout().lock());
@@ -138,13 +140,48 @@ fn show(table: &Table) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a file beside its place and then renames it, so that it is never half-written.
-pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut fs::File) -> Result<(), Failure>) -> Result<(), Failure> {
+fn list(files: &Files) {
+    let mut text = TextTable::new([Column::left("file"), Column::right("size")]);
+    for (name, bytes) in files.iter() {
+        text.row([name.to_owned(), plain(&number::bytes(bytes.len() as u64))]);
+    }
+    print!("{}", text.render(terminal::width(), terminal::colour_out()));
+    println!("`--output FOLDER` writes them");
+}
+
+/// Writes files into a folder that is not there yet: beside its place, and then renamed, so that it is never half-written.
+fn write_folder(files: &Files, folder: &Path) -> Result<(), Failure> {
+    if folder.symlink_metadata().is_ok() {
+        return Err(Failure::usage(format!("`{}` is there already", folder.display()))
+            .with_help("name a folder that is not there, or remove this one first"));
+    }
+    let parent = parent(folder)?;
+    let whole = tempfile::Builder::new().prefix(".stagewright-").tempdir_in(parent);
+    let whole = whole.map_err(|error| cannot_write(folder, &error))?;
+    for (name, bytes) in files.iter() {
+        let path = whole.path().join(name);
+        fs::write(&path, bytes).map_err(|error| cannot_write(&folder.join(name), &error))?;
+    }
+    let mode: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(whole.path(), mode).map_err(|error| cannot_write(folder, &error))?;
+    fs::rename(whole.path(), folder).map_err(|error| cannot_write(folder, &error))?;
+    // What is gone from its place is not removed.
+    let _ = whole.keep();
+    Ok(())
+}
+
+/// The folder that something is to be written to.
+fn parent(path: &Path) -> Result<&Path, Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         return Err(Failure::usage(format!("there is no folder `{}` to write to", folder.display())));
     }
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot_write(path, &error))?;
+    Ok(folder)
+}
+
+/// Writes a file beside its place and then renames it, so that it is never half-written.
+pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut fs::File) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut file = tempfile::NamedTempFile::new_in(parent(path)?).map_err(|error| cannot_write(path, &error))?;
     write(file.as_file_mut())?;
     // Temporary files are private; a result is as readable as any file that the person writes.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);

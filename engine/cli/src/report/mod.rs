@@ -158,6 +158,7 @@ pub(crate) fn build(
                 kind: output.kind.name().to_owned(),
                 bytes: output.size,
                 digest: output.digest.hex(),
+                files: files(output, store),
             })
             .collect(),
     })
@@ -189,6 +190,17 @@ fn read_tables(outcome: &RunOutcome, id: NodeId, store: &Store) -> Vec<(String, 
             _ => None,
         })
         .collect()
+}
+
+/// Names and sizes of the files in an output: what is in them is nobody's who reads a report.
+fn files(output: &stagewright_store::Output, store: &Store) -> Vec<(String, u64)> {
+    if output.kind != Kind::Files {
+        return Vec::new();
+    }
+    match store.read(output.kind, output.digest) {
+        Ok(Artifact::Files(files)) => files.iter().map(|(name, bytes)| (name.to_owned(), bytes.len() as u64)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn preview(plan: &Plan, id: NodeId, port: &str, table: &Table) -> Result<TablePreview, Failure> {

@@ -273,6 +273,9 @@ static const char *manifest(void) {
            "{\"name\":\"metrics\",\"direction\":\"output\",\"kind\":\"metrics\"},"
            "{\"name\":\"model\",\"direction\":\"output\",\"kind\":\"model\"},"
            "{\"name\":\"figure\",\"direction\":\"output\",\"kind\":\"figure\"}]},"
+           "{\"name\":\"kit.files\",\"summary\":\"Pass files on.\",\"ports\":["
+           "{\"name\":\"files\",\"direction\":\"input\",\"kind\":\"files\"},"
+           "{\"name\":\"files\",\"direction\":\"output\",\"kind\":\"files\"}]},"
            "{\"name\":\"kit.make\",\"summary\":\"Make a table.\",\"ports\":["
            "{\"name\":\"table\",\"direction\":\"output\",\"kind\":\"table\"}],"
            "\"params\":{\"type\":\"object\",\"properties\":{\"batches\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":3,"
@@ -316,6 +319,7 @@ static int32_t run(const struct sw_host *host, void *pointer) {
         return host->put_table(host, "table", &table);
     }
     if (!strcmp(type, "json")) return pass_json(host, "metrics") || pass_json(host, "model") || pass_json(host, "figure");
+    if (!strcmp(type, "files")) return pass_json(host, "files");
     if (!strcmp(type, "make")) {
         char *batches = strstr(stage->params, "\"batches\":");
         table = made(batches ? atoi(batches + strlen("\"batches\":")) : 9);

@@ -73,6 +73,7 @@ pub(crate) fn report() -> Report {
                 kind: "metrics".to_owned(),
                 bytes: 1_204,
                 digest: digest(variant),
+                files: Vec::new(),
             })
             .collect(),
     }

@@ -49,7 +49,12 @@ pub(super) fn again(report: &Report) -> Markup {
                             (output.stage) "." (output.port)
                             @if let Some(variant) = &output.variant { small.quiet { (variant) } }
                         }
-                        td { (output.kind) }
+                        td {
+                            (output.kind)
+                            @for (name, bytes) in &output.files {
+                                small.quiet { (name) ", " (number::bytes(*bytes)) }
+                            }
+                        }
                         td.num { (number::bytes(output.bytes)) }
                         td.digest.code { (output.digest) }
                     }

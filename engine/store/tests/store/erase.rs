@@ -17,10 +17,10 @@ fn an_artifact_goes_with_the_execution_that_gave_it_and_with_the_ledger_entries_
     Ledger::put(&store, key("m1"), &["17"], b"dear 17").unwrap();
     Ledger::put(&store, key("m2"), &["18"], b"dear 18").unwrap();
 
-    let tables = store.tables().unwrap();
-    assert_eq!(tables.len(), 1);
-    assert!(tables[0].outputs.contains("shop/make.table"), "{tables:?}");
-    let report = store.erase(&[tables[0].digest], "17").unwrap();
+    let stored = store.about_persons().unwrap();
+    assert_eq!(stored.len(), 1);
+    assert!(stored[0].outputs.contains("shop/make.table"), "{stored:?}");
+    let report = store.erase(&[stored[0].digest], "17").unwrap();
     assert_eq!((report.executions, report.artifacts, report.ledger_entries), (1, 2, 1));
     assert_eq!(store.lookup(key(1)).unwrap(), Lookup::Miss);
     assert!(!store.blob_path(digests[0]).exists() && !store.blob_path(digests[2]).exists());

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use serde_json::json;
-use stagewright_contract::{Artifact, Kind};
+use stagewright_contract::{Artifact, Files};
 use stagewright_report::table::{Column, TextTable};
-use stagewright_store::{ReadError, Store, StoredTable};
+use stagewright_store::{ReadError, Store, Stored};
 
 use super::{bytes, count, counted};
 use crate::args::{Global, StoreEraseArgs};
@@ -14,9 +14,9 @@ use crate::failure::Failure;
 use crate::load::existing_store;
 use crate::terminal;
 
-/// A table that holds the person, and in which columns.
+/// An artifact that holds the person, and in which columns or files.
 struct Found {
-    table: StoredTable,
+    stored: Stored,
     columns: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn run(args: &StoreEraseArgs, global: &Global) -> Result<ExitCode, Fa
         println!("nothing was removed");
         return Ok(ExitCode::SUCCESS);
     }
-    let digests: Vec<_> = found.iter().map(|found| found.table.digest).collect();
+    let digests: Vec<_> = found.iter().map(|found| found.stored.digest).collect();
     let report = store.erase(&digests, &args.subject)?;
     // A report shows the first rows of tables. One that was asked for elsewhere is not ours to remove.
     let mut reports = 0u64;
@@ -71,25 +71,43 @@ pub(super) fn run(args: &StoreEraseArgs, global: &Global) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every stored table that holds the person.
+/// Every stored artifact that holds the person.
 fn search(store: &Store, args: &StoreEraseArgs) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();
-    for table in store.tables()? {
-        let artifact = match store.read(Kind::Table, table.digest) {
+    for stored in store.about_persons()? {
+        let artifact = match store.read(stored.kind, stored.digest) {
             Ok(artifact) => artifact,
             // Damaged, so nobody can read the person in it; it was forgotten just now.
             Err(ReadError::Damaged { .. }) => continue,
             Err(ReadError::Store(error)) => return Err(error.into()),
             Err(error) => return Err(Failure::environment(error.to_string())),
         };
-        let Artifact::Table(read) = artifact else { continue };
-        let columns = stagewright_frame::columns_with(&read, &args.subject, &args.column)?;
+        let columns = match artifact {
+            Artifact::Table(table) => stagewright_frame::columns_with(&table, &args.subject, &args.column)?,
+            Artifact::Files(files) => files_with(&files, &args.subject),
+            _ => continue,
+        };
         if !columns.is_empty() {
-            found.push(Found { table, columns });
+            found.push(Found { stored, columns });
         }
     }
-    found.sort_by(|a, b| a.table.outputs.cmp(&b.table.outputs));
+    found.sort_by(|a, b| a.stored.outputs.cmp(&b.stored.outputs));
     Ok(found)
+}
+
+/// The files that hold a value as a word of its own: not `42` within `1421`.
+fn files_with(files: &Files, value: &str) -> Vec<String> {
+    let within = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let holds = |bytes: &[u8]| {
+        let size = value.len();
+        size > 0
+            && bytes.windows(size).enumerate().any(|(at, window)| {
+                window == value.as_bytes()
+                    && !within(at.checked_sub(1).and_then(|before| bytes.get(before)))
+                    && !within(bytes.get(at + size))
+            })
+    };
+    files.iter().filter(|(_, bytes)| holds(bytes)).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn list(found: &[Found], entries: u64, args: &StoreEraseArgs) {
@@ -98,7 +116,7 @@ fn list(found: &[Found], entries: u64, args: &StoreEraseArgs) {
         return;
     }
     let mut table = TextTable::new([Column::left("artifact"), Column::left("in column"), Column::right("size")]);
-    for Found { table: stored, columns } in found {
+    for Found { stored, columns } in found {
         let outputs = stored.outputs.iter().cloned().collect::<Vec<_>>().join(", ");
         table.row([outputs, columns.join(", "), bytes(stored.bytes)]);
     }
@@ -116,8 +134,8 @@ fn list(found: &[Found], entries: u64, args: &StoreEraseArgs) {
 fn listed(found: &[Found], entries: u64) -> serde_json::Value {
     let artifacts: Vec<_> = found
         .iter()
-        .map(|Found { table, columns }| {
-            json!({ "digest": table.digest, "bytes": table.bytes, "outputs": table.outputs, "columns": columns })
+        .map(|Found { stored, columns }| {
+            json!({ "digest": stored.digest, "bytes": stored.bytes, "outputs": stored.outputs, "columns": columns })
         })
         .collect();
     json!({ "artifacts": artifacts, "ledger_entries": entries })
