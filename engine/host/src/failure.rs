@@ -20,6 +20,7 @@ impl Failure {
         Self { kind: error_kind::BUG, message: message.into(), location: None, help: None }
     }
 
+    #[cfg(feature = "host")]
     pub(crate) fn environment(message: impl Into<String>) -> Self {
         Self { kind: error_kind::ENVIRONMENT, ..Self::bug(message) }
     }

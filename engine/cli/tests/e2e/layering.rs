@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stagewright-core", &["stagewright-contract"]),
     ("stagewright-host", &["stagewright-contract", "stagewright-unify"]),
     ("stagewright-plugin", &["stagewright-contract", "stagewright-host"]),
+    ("stagewright-sfmc", &["stagewright-plugin"]),
+    ("stagewright-sfmc-stand-in", &[]),
     ("stagewright-store", &["stagewright-contract"]),
     ("stagewright-runtime", &["stagewright-contract", "stagewright-core", "stagewright-store"]),
     ("stagewright-frame", &["stagewright-contract", "stagewright-unify"]),
