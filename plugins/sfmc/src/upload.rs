@@ -59,6 +59,10 @@ pub struct Upload {
     #[serde(default = "retries")]
     #[schemars(range(max = 100))]
     retries: u32,
+    /// The first pause before a request is tried again, in seconds; it doubles to a minute, with jitter.
+    #[serde(default = "pause")]
+    #[schemars(range(max = 60.0), extend("exclusiveMinimum" = 0))]
+    pause: f64,
     /// How long an answer may take, in seconds.
     #[serde(default = "timeout")]
     #[schemars(range(max = 3600.0), extend("exclusiveMinimum" = 0))]
@@ -120,6 +124,10 @@ fn subscriber_key() -> String {
 
 fn retries() -> u32 {
     8
+}
+
+fn pause() -> f64 {
+    0.5
 }
 
 fn timeout() -> f64 {
@@ -243,7 +251,8 @@ with:
             .build()
             .map_err(|error| StageError::environment(format!("cannot wait for connections: {error}")))?;
         let done = runtime.block_on(async {
-            let client = Client::new(account, seconds(self.timeout), self.retries, context.monitor())?;
+            let client =
+                Client::new(account, seconds(self.timeout), (seconds(self.pause), self.retries), context.monitor())?;
             deliver::all(&client, &package, &kept, &limits, context).await
         })?;
         context.put("receipt", receipt(&done)?)?;

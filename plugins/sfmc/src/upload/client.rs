@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// A token is renewed when so little of its time is left.
 const MARGIN: Duration = Duration::from_secs(30);
 
+/// How many new tokens one request is worth.
+const RENEWALS: u32 = 3;
+
 /// Whom requests are made for.
 pub(super) struct Account {
     pub(super) auth: Url,
@@ -43,7 +46,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     account: Account,
     name: Digest,
-    retries: u32,
+    /// The first pause before a request is sent again, and how often it is.
+    again: (Duration, u32),
     monitor: Arc<Monitor>,
     /// How many requests were sent, and how many tokens were asked for.
     pub(super) requests: Cell<u64>,
@@ -78,7 +82,7 @@ impl Client {
     pub(super) fn new(
         account: Account,
         timeout: Duration,
-        retries: u32,
+        again: (Duration, u32),
         monitor: &Arc<Monitor>,
     ) -> Result<Self, StageError> {
         // Another stage of the process may have installed it before.
@@ -98,7 +102,7 @@ impl Client {
             http,
             account,
             name,
-            retries,
+            again,
             monitor: Arc::clone(monitor),
             requests: Cell::new(0),
             tokens: Cell::new(0),
@@ -111,7 +115,7 @@ impl Client {
     /// When the service refuses it, does not answer in spite of everything, or the run is cancelled.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&[u8]>) -> Result<Answer, StageError> {
         let mut pauses = self.pauses();
-        let mut renewed = false;
+        let mut renewals = 0;
         loop {
             let token = self.token().await?;
             let url = format!("{}{path}", self.account.rest.as_str().trim_end_matches('/'));
@@ -126,13 +130,17 @@ impl Client {
                     return Err(StageError::data(format!("the service refuses the rows: {why}"))
                         .with_help("make the data extension first: the bundle has its definition"));
                 }
-                Reply::Expired(why) if renewed => {
+                Reply::Expired(why) if renewals == RENEWALS => {
                     return Err(StageError::data(format!("the service refuses a new token: {why}"))
                         .with_help("check what the installed package may do: it must read and write data extensions"));
                 }
-                Reply::Expired(_) => {
-                    renewed = true;
+                Reply::Expired(why) => {
                     self.forget(&token);
+                    // Once is what tokens do; a new one that is refused may not be known everywhere yet.
+                    if renewals > 0 {
+                        self.pause(&mut pauses, None, &why).await?;
+                    }
+                    renewals += 1;
                 }
                 Reply::Again { why, pause } => self.pause(&mut pauses, pause, &why).await?,
                 Reply::Never(error) => return Err(error),
@@ -252,9 +260,9 @@ impl Client {
 
     fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
         ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(250))
+            .with_min_delay(self.again.0)
             .with_max_delay(Duration::from_secs(60))
-            .with_max_times(self.retries as usize)
+            .with_max_times(self.again.1 as usize)
             .with_jitter()
             .build()
     }

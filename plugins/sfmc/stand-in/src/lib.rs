@@ -46,6 +46,8 @@ pub struct Options {
     pub trouble: f64,
     /// What goes wrong depends on this.
     pub seed: u64,
+    /// So many requests at first are answered with 429.
+    pub too_many_at_first: u64,
     /// How long a 429 wants to be left alone, in seconds.
     pub retry_after: u64,
     /// How long a slow answer takes.
@@ -62,6 +64,7 @@ impl Default for Options {
             pending: Duration::from_millis(500),
             trouble: 0.0,
             seed: 42,
+            too_many_at_first: 0,
             retry_after: 5,
             slow: Duration::from_secs(90),
         }

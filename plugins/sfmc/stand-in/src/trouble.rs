@@ -36,6 +36,9 @@ impl Trouble {
 }
 
 pub(crate) fn draw(options: &Options, request: u64, is_token: bool) -> Option<Trouble> {
+    if request < options.too_many_at_first {
+        return Some(Trouble::TooMany);
+    }
     let drawn = mix(options.seed, request);
     let share = (drawn >> 11) as f64 / (1u64 << 53) as f64;
     if share >= options.trouble {
