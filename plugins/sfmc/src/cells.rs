@@ -1,7 +1,7 @@
 //! The values of a table's columns, one by one.
 
 use stagewright_plugin::polars_arrow::array::{
-    Array, BooleanArray, Int64Array, PrimitiveArray, Utf8Array, Utf8ViewArray,
+    Array, ArrayRef, BooleanArray, Int64Array, PrimitiveArray, Utf8Array, Utf8ViewArray,
 };
 use stagewright_plugin::polars_arrow::datatypes::{ArrowDataType, TimeUnit};
 use stagewright_plugin::polars_arrow::types::NativeType;
@@ -66,14 +66,32 @@ impl<'a> Input<'a> {
 
 /// A column of texts.
 pub(crate) fn text_column(name: &str, values: Vec<Option<String>>) -> TableColumn {
-    let array = Utf8ViewArray::from_slice(values);
-    TableColumn { name: name.to_owned(), dtype: array.dtype().clone(), chunks: vec![array.boxed()] }
+    column(name, Utf8ViewArray::from_slice(values).boxed())
 }
 
 /// A column of whole numbers.
 pub(crate) fn integer_column(name: &str, values: Vec<i64>) -> TableColumn {
-    let array = Int64Array::from_vec(values);
-    TableColumn { name: name.to_owned(), dtype: array.dtype().clone(), chunks: vec![array.boxed()] }
+    column(name, Int64Array::from_vec(values).boxed())
+}
+
+/// A column of numbers; nothing where a value is not defined.
+pub(crate) fn float_column(name: &str, values: Vec<Option<f64>>) -> TableColumn {
+    column(name, PrimitiveArray::<f64>::from(values).boxed())
+}
+
+/// A column of booleans.
+pub(crate) fn flag_column(name: &str, values: Vec<bool>) -> TableColumn {
+    column(name, BooleanArray::from_slice(values).boxed())
+}
+
+/// A column of instants, in microseconds since 1970-01-01.
+pub(crate) fn time_column(name: &str, values: Vec<Option<i64>>) -> TableColumn {
+    let dtype = ArrowDataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    column(name, Int64Array::from(values).to(dtype).boxed())
+}
+
+fn column(name: &str, array: ArrayRef) -> TableColumn {
+    TableColumn { name: name.to_owned(), dtype: array.dtype().clone(), chunks: vec![array] }
 }
 
 /// Which name was meant, or which there are.

@@ -10,11 +10,11 @@ mod cells;
 mod definition;
 mod package;
 mod permission;
-// mod tracking;
+mod tracking;
 mod upload;
 
 pub use bundle::Bundle;
-// pub use tracking::Tracking;
+pub use tracking::Tracking;
 pub use upload::Upload;
 
-stagewright_plugin::export_plugin!("sfmc", [Bundle, Upload], network);
+stagewright_plugin::export_plugin!("sfmc", [Bundle, Upload, Tracking], network);
