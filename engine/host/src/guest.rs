@@ -27,12 +27,12 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// The exports of a plugin with this name and version. `network` says whether its stages open connections.
-    pub fn new(name: &str, version: &str, network: bool, types: Vec<StageType>) -> Self {
+    /// The exports of a plugin with this name and version. `network` names the stage types that open connections.
+    pub fn new(name: &str, version: &str, network: &[&str], types: Vec<StageType>) -> Self {
         let stages = types.iter().map(|stage_type| StageManifest {
             string_views: true,
             plans: true,
-            network,
+            network: network.contains(&stage_type.name()),
             ..StageManifest::from(&**stage_type.descriptor())
         });
         let manifest = Manifest { name: name.to_owned(), version: version.to_owned(), stages: stages.collect() };
@@ -65,13 +65,12 @@ pub trait Exported: 'static {
 /// stagewright_plugin::export_plugin!("shout", [Upper, Count]);
 /// ```
 ///
-/// The names of the stage types begin with the name of the plugin, as in `shout.upper`. Add `network` for stages that
-/// open connections: `export_plugin!("deliver", [Send], network)`.
+/// The names of the stage types begin with the name of the plugin, as in `shout.upper`. Name those that
+/// open connections a second time: `export_plugin!("deliver", [Make, Send], network: [Send])`.
 #[macro_export]
 macro_rules! export_plugin {
-    ($name:literal, [$($stage:ty),+ $(,)?]) => { $crate::export_plugin!(@ $name, [$($stage),+], false); };
-    ($name:literal, [$($stage:ty),+ $(,)?], network) => { $crate::export_plugin!(@ $name, [$($stage),+], true); };
-    (@ $name:literal, [$($stage:ty),+], $network:literal) => {
+    ($name:literal, [$($stage:ty),+ $(,)?]) => { $crate::export_plugin!($name, [$($stage),+], network: []); };
+    ($name:literal, [$($stage:ty),+ $(,)?], network: [$($open:ty),* $(,)?]) => {
         const _: () = {
             struct Library;
 
@@ -80,7 +79,8 @@ macro_rules! export_plugin {
                     static EXPORTS: ::std::sync::OnceLock<$crate::guest::Exports> = ::std::sync::OnceLock::new();
                     EXPORTS.get_or_init(|| {
                         let types = ::std::vec![$($crate::guest::stage_type::<$stage>()),+];
-                        $crate::guest::Exports::new($name, ::std::env!("CARGO_PKG_VERSION"), $network, types)
+                        let network: &[&str] = &[$($crate::guest::type_name::<$open>()),*];
+                        $crate::guest::Exports::new($name, ::std::env!("CARGO_PKG_VERSION"), network, types)
                     })
                 }
             }
@@ -98,6 +98,11 @@ macro_rules! export_plugin {
 /// A stage type of a library. Its code is identified by the library's file.
 pub fn stage_type<S: stagewright_contract::Stage>() -> StageType {
     StageType::of::<S>("")
+}
+
+/// The name of a stage type.
+pub fn type_name<S: stagewright_contract::Stage>() -> &'static str {
+    S::TYPE
 }
 
 /// A stage, as the host holds a pointer to it.

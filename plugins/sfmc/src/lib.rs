@@ -17,4 +17,4 @@ pub use bundle::Bundle;
 pub use tracking::Tracking;
 pub use upload::Upload;
 
-stagewright_plugin::export_plugin!("sfmc", [Bundle, Upload, Tracking], network);
+stagewright_plugin::export_plugin!("sfmc", [Bundle, Upload, Tracking], network: [Upload]);

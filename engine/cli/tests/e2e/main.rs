@@ -25,6 +25,7 @@ mod report;
 mod repository;
 mod review;
 mod rot;
+mod sfmc;
 mod thelook;
 mod variants;
 mod workflows;

@@ -1,13 +1,13 @@
 //! The events in a tracking extract.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use flate2::bufread::DeflateDecoder;
 use jiff::civil::DateTime;
+use rawzip::{CompressionMethod, ZipArchive};
 use stagewright_plugin::StageError;
-use zip::ZipArchive;
 
 use crate::definition::their_offset;
 
@@ -56,26 +56,38 @@ pub(super) struct Event {
 /// # Errors
 /// When it is no archive, holds none of the files, or a row cannot be read.
 pub(super) fn read(path: &Path, name: &str, events: &mut BTreeSet<Event>) -> Result<(), StageError> {
-    let file =
-        File::open(path).map_err(|error| StageError::environment(format!("cannot read it: {error}")).at(name))?;
-    let wrong = |error: zip::result::ZipError| StageError::data(format!("it is no zip archive: {error}")).at(name);
-    let mut archive = ZipArchive::new(std::io::BufReader::new(file)).map_err(wrong)?;
+    let bytes =
+        std::fs::read(path).map_err(|error| StageError::environment(format!("cannot read it: {error}")).at(name))?;
+    let wrong = |error: rawzip::Error| StageError::data(format!("it is no whole zip archive: {error}")).at(name);
+    let archive = ZipArchive::from_slice(&bytes).map_err(wrong)?;
+    let mut entries = archive.entries();
+    let mut names = Vec::new();
     let mut found = false;
-    for index in 0..archive.len() {
-        let entry = archive.by_index(index).map_err(wrong)?;
-        let file = entry.name().map_err(wrong)?.into_owned();
-        let Some(what) = What::of(&file) else { continue };
+    while let Some(entry) = entries.next_entry().map_err(wrong)? {
+        let file = entry.file_path().try_normalize().map_err(wrong)?.as_ref().to_owned();
         let place = format!("{name}/{file}");
-        if entry.size() > MOST {
-            return Err(StageError::data("it is too large").at(place));
+        if let Some(what) = What::of(&file) {
+            if entry.uncompressed_size_hint() > MOST {
+                return Err(StageError::data("it is too large").at(place));
+            }
+            let packed = archive.get_entry(entry.wayfinder()).map_err(wrong)?;
+            match entry.compression_method() {
+                CompressionMethod::STORE => {
+                    rows(packed.verifying_reader(packed.data()).take(MOST), what, &place, events)?;
+                }
+                CompressionMethod::DEFLATE => {
+                    let unpacked = DeflateDecoder::new(packed.data());
+                    rows(packed.verifying_reader(unpacked).take(MOST), what, &place, events)?;
+                }
+                _ => return Err(StageError::data("it is packed by a method other than deflate").at(place)),
+            }
+            found = true;
         }
-        found = true;
-        rows(entry.take(MOST), what, &place, events)?;
+        names.push(file);
     }
     if found {
         return Ok(());
     }
-    let names: Vec<String> = archive.file_names().flatten().map(std::borrow::Cow::into_owned).collect();
     Err(StageError::data(
         "there is none of `Sent.csv`, `Opens.csv`, `Clicks.csv`, `Bounces.csv` and `Unsubs.csv` in it",
     )

@@ -1,10 +1,12 @@
 //! Tracking extracts of a send that never was.
 
-use std::io::{Cursor, Write};
+use std::io::Write;
 
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
-use zip::write::SimpleFileOptions;
+use rawzip::{CompressionMethod, ZipArchiveWriter};
 
 use crate::trouble::mix;
 
@@ -84,9 +86,9 @@ pub fn extract(
             add(4, 45, "Unsubscribe", &[]);
         }
     }
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let mut packed = Vec::new();
+    let mut archive = ZipArchiveWriter::new(&mut packed);
     for (name, rows) in files {
-        archive.start_file(format!("{name}.csv"), SimpleFileOptions::default()).map_err(|error| error.to_string())?;
         let more: &[&str] = match name {
             "Clicks" => &["SendURLID", "URLID", "URL", "Alias"],
             "Bounces" => &["BounceCategory", "SMTPCode", "BounceReason"],
@@ -98,9 +100,24 @@ pub fn extract(
             writer.write_record(row).map_err(|error| error.to_string())?;
         }
         let bytes = writer.into_inner().map_err(|error| error.to_string())?;
-        archive.write_all(&bytes).map_err(|error| error.to_string())?;
+        add_file(&mut archive, &format!("{name}.csv"), &bytes).map_err(|error| error.to_string())?;
     }
-    archive.finish().map(Cursor::into_inner).map_err(|error| error.to_string())
+    archive.finish().map_err(|error| error.to_string())?;
+    Ok(packed)
+}
+
+/// Packs a file into an archive.
+///
+/// # Errors
+/// Those of the writer.
+pub fn add_file(archive: &mut ZipArchiveWriter<impl Write>, name: &str, bytes: &[u8]) -> Result<(), rawzip::Error> {
+    let (mut entry, config) = archive.new_file(name).compression_method(CompressionMethod::DEFLATE).start()?;
+    let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::default()));
+    writer.write_all(bytes)?;
+    let (encoder, descriptor) = writer.finish()?;
+    encoder.finish()?;
+    entry.finish(descriptor)?;
+    Ok(())
 }
 
 fn row(key: &str, place: usize, job: u64, when: String, kind: &str, more: &[&str]) -> Vec<String> {

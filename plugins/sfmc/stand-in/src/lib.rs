@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use tiny_http::{Header, Method, Request, Response, Server};
 
 pub use extension::Extension;
-pub use extract::{Rates, extract};
+pub use extract::{Rates, add_file, extract};
 use trouble::Trouble;
 
 /// The most rows of a batch: a hard limit.
