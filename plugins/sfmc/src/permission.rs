@@ -100,6 +100,8 @@ const OPT_OUT: &[&str] = &[
     "isbounced",
     "suppressed",
 ];
+/// Those that say when.
+const WHEN: &[&str] = &["unsubscribedat", "dateunsubscribed", "optedoutat"];
 const CONSENT: &[&str] = &["consent", "emailconsent", "marketingconsent", "optin", "optedin", "emailoptin"];
 const KEYS: &[&str] = &["subscriberkey", "contactkey"];
 
@@ -121,10 +123,10 @@ impl Says {
     fn reason(self, cell: Cell<'_>) -> Option<Reason> {
         match self {
             Self::Status => status(cell),
-            Self::OptOut => match (cell, clear(cell)) {
-                (Cell::Date(_) | Cell::Time { .. }, _) | (_, Some(true)) => Some(Reason::OptedOut),
-                (_, Some(false)) => None,
-                (_, None) => Some(Reason::UnknownStatus),
+            Self::OptOut => match clear(cell) {
+                Some(true) => Some(Reason::OptedOut),
+                Some(false) => None,
+                None => Some(Reason::UnknownStatus),
             },
             Self::Consent => (clear(cell) != Some(true)).then_some(Reason::NoConsent),
         }
@@ -148,8 +150,8 @@ fn clear(cell: Cell<'_>) -> Option<bool> {
         Cell::Flag(flag) => Some(flag),
         Cell::Integer(0) => Some(false),
         Cell::Integer(1) => Some(true),
-        Cell::Float(number) if number == 0.0 => Some(false),
-        Cell::Float(number) if number == 1.0 => Some(true),
+        Cell::Float(0.0) => Some(false),
+        Cell::Float(1.0) => Some(true),
         Cell::Text(text) => match text.trim().to_lowercase().as_str() {
             "true" | "yes" | "y" | "1" => Some(true),
             "false" | "no" | "n" | "0" => Some(false),
@@ -166,15 +168,16 @@ pub(crate) struct Contact {
     pub(crate) key: Option<String>,
     /// The row with it.
     pub(crate) row: usize,
-    reason: Option<Reason>,
 }
 
 /// What is known of everyone.
 #[derive(Debug, Default)]
 pub(crate) struct Permissions {
     contacts: HashMap<String, Contact>,
-    /// By subscriber key and by person, whoever it is that must not be written to.
-    refused: HashMap<String, Reason>,
+    /// Who must not be written to, by subscriber key.
+    refused_keys: HashMap<String, Reason>,
+    /// The same by person: numbers of both may be the same, and mean others.
+    refused_people: HashMap<String, Reason>,
 }
 
 impl Consent {
@@ -206,13 +209,16 @@ impl Consent {
         let mut reasons: Vec<Option<Reason>> = vec![None; input.table.rows()];
         for (says, name) in columns {
             let cells = input.cells(name)?;
-            // When somebody opted out, where it is written down when.
-            let null_is_no = says == Says::OptOut && input.is_temporal(name);
+            // Where it is written down when somebody opted out, nothing is a no, and anything is a yes.
+            let when = says == Says::OptOut && (input.is_temporal(name) || WHEN.contains(&plain(name).as_str()));
             for (reason, cell) in reasons.iter_mut().zip(cells) {
-                if null_is_no && cell == Cell::Null {
-                    continue;
-                }
-                *reason = stricter(*reason, says.reason(cell));
+                let said = match cell {
+                    Cell::Null if when => None,
+                    Cell::Text(text) if when && text.trim().is_empty() => None,
+                    _ if when => Some(Reason::OptedOut),
+                    _ => says.reason(cell),
+                };
+                *reason = stricter(*reason, said);
             }
         }
         let mut permissions = Permissions::default();
@@ -220,14 +226,12 @@ impl Consent {
         let keys = input.cells(key_column)?.into_iter().map(identity);
         for (row, ((person, key), reason)) in people.zip(keys).zip(reasons).enumerate() {
             // Whoever shares a key or an identity with somebody who said no is left out with them.
-            for name in person.iter().chain(&key) {
-                if let Some(reason) = reason {
-                    permissions.refuse(name, reason);
-                }
+            if let Some(reason) = reason {
+                person.iter().for_each(|person| refuse(&mut permissions.refused_people, person, reason));
+                key.iter().for_each(|key| refuse(&mut permissions.refused_keys, key, reason));
             }
             let Some(person) = person else { continue };
-            let known = permissions.contacts.entry(folded(&person)).or_insert(Contact { key: None, row, reason: None });
-            known.reason = stricter(known.reason, reason);
+            let known = permissions.contacts.entry(folded(&person)).or_insert(Contact { key: None, row });
             match (&known.key, key) {
                 (Some(known), Some(new)) if folded(known) != folded(&new) => {
                     return Err(StageError::data(format!(
@@ -248,7 +252,7 @@ impl Consent {
 }
 
 impl Consent {
-    /// Adds everyone whom a list of subscriber keys names, unless its row says that they are active.
+    /// Adds everyone whom a list names, by subscriber key or by person, unless its row says that they are active.
     ///
     /// # Errors
     /// When no column holds the keys.
@@ -259,11 +263,15 @@ impl Consent {
         person: &str,
         key: &str,
     ) -> Result<(), StageError> {
-        let known = |name: &str| name == key || name == person || KEYS.contains(&plain(name).as_str());
-        let columns: Vec<&str> = match &self.suppression_key {
-            Some(named) => vec![named.as_str()],
-            None => input.table.names().filter(|name| known(name)).collect(),
+        let is_key = |name: &str| match &self.suppression_key {
+            Some(named) => name == named,
+            None => name == key || KEYS.contains(&plain(name).as_str()),
         };
+        let is_person = |name: &str| name == person;
+        if let Some(named) = &self.suppression_key {
+            input.cells(named)?;
+        }
+        let columns: Vec<&str> = input.table.names().filter(|name| is_key(name) || is_person(name)).collect();
         if columns.is_empty() {
             let names: Vec<&str> = input.table.names().collect();
             return Err(StageError::data(format!(
@@ -283,8 +291,12 @@ impl Consent {
         }
         for name in columns {
             for (cell, reason) in input.cells(name)?.into_iter().zip(&reasons) {
-                if let (Some(name), Some(reason)) = (identity(cell), reason) {
-                    permissions.refuse(&name, *reason);
+                let (Some(who), Some(reason)) = (identity(cell), reason) else { continue };
+                if is_key(name) {
+                    refuse(&mut permissions.refused_keys, &who, *reason);
+                }
+                if is_person(name) {
+                    refuse(&mut permissions.refused_people, &who, *reason);
                 }
             }
         }
@@ -293,28 +305,29 @@ impl Consent {
 }
 
 impl Permissions {
-    /// Nobody with this subscriber key or identity is written to.
-    pub(crate) fn refuse(&mut self, name: &str, reason: Reason) {
-        let known = self.refused.entry(folded(name)).or_insert(reason);
-        *known = (*known).min(reason);
-    }
-
     /// The contact of a person, and why they are left out, if they are.
     pub(crate) fn of(&self, person: &str) -> (Option<&Contact>, Option<Reason>) {
-        let Some(contact) = self.contacts.get(&folded(person)) else {
-            return (None, stricter(self.refused(person), Some(Reason::NotInContacts)));
+        let person = folded(person);
+        let refused = self.refused_people.get(&person).copied();
+        let Some(contact) = self.contacts.get(&person) else {
+            return (None, stricter(refused, Some(Reason::NotInContacts)));
         };
         let by_key = match &contact.key {
-            Some(key) => self.refused(key),
+            Some(key) => self.of_key(key),
             None => Some(Reason::NoSubscriberKey),
         };
-        (Some(contact), stricter(contact.reason, stricter(self.refused(person), by_key)))
+        (Some(contact), stricter(refused, by_key))
     }
 
-    /// Whether anybody of this subscriber key or identity said no.
-    pub(crate) fn refused(&self, name: &str) -> Option<Reason> {
-        self.refused.get(&folded(name)).copied()
+    /// Why whoever has this subscriber key is left out, if they are.
+    pub(crate) fn of_key(&self, key: &str) -> Option<Reason> {
+        self.refused_keys.get(&folded(key)).copied()
     }
+}
+
+fn refuse(refused: &mut HashMap<String, Reason>, who: &str, reason: Reason) {
+    let known = refused.entry(folded(who)).or_insert(reason);
+    *known = (*known).min(reason);
 }
 
 fn stricter(one: Option<Reason>, other: Option<Reason>) -> Option<Reason> {

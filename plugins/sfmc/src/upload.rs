@@ -34,6 +34,9 @@ use deliver::{Done, Limits};
 /// it found errors is sent once more, and then in halves, until the rows that it refuses stand alone: these fail the
 /// stage, by their place in the file.
 ///
+/// What the service answers is no function of the inputs: request ids, and how many requests it took, differ from run to
+/// run. A stage whose inputs have not changed is not executed again.
+///
 /// 429 is obeyed (`Retry-After`, `retryAfter`); a server that is blocked (50200), busy or broken, and a connection that
 /// breaks, are tried again after a pause that doubles, with jitter. A token is asked for once and renewed shortly before
 /// it expires, or when the service says that it has.
@@ -278,7 +281,7 @@ struct Now {
 
 impl Now {
     fn now(&self, key: &str) -> Option<Reason> {
-        if self.contacts { self.permissions.of(key).1 } else { self.permissions.refused(key) }
+        if self.contacts { self.permissions.of(key).1 } else { self.permissions.of_key(key) }
     }
 }
 

@@ -106,6 +106,7 @@ fn nobody_who_said_no_gets_into_a_bundle() {
         ("unknown_status", table(vec![text("user_id", &["u"]), flags("do_not_email", &[None])])),
         ("no_consent", table(vec![text("user_id", &["u"]), flags("consent", &[None])])),
         ("no_consent", table(vec![text("user_id", &["u"]), text("opt_in", &["no"])])),
+        ("opted_out", table(vec![text("user_id", &["u"]), text("unsubscribed_at", &["2026-01-05"])])),
         // A column that says yes does not outweigh one that says no.
         (
             "opted_out",
@@ -167,6 +168,40 @@ fn a_shared_subscriber_key_is_refused_with_whoever_shares_it() {
     params["columns"] = json!({ "subscriber_key": "key" });
     let trial = Trial::new::<Bundle>(params).input("messages", messages(&["u1", "u2"])).input("contacts", contacts);
     assert_eq!(texts(&trial.run().unwrap(), "deliveries", "reason"), ["unsubscribed", "unsubscribed"]);
+}
+
+#[test]
+fn whoever_said_nothing_against_it_gets_in() {
+    for contacts in [
+        table(vec![text("user_id", &["u"]), text("status", &[" ACTIVE "])]),
+        table(vec![text("user_id", &["u"]), text("unsubscribed_at", &["-"]), text("opt_out", &["No"])]),
+        table(vec![text("user_id", &["u"]), text("opted_out_at", &[""]), integers("held", [0])]),
+        table(vec![text("user_id", &[" U "]), flags("opt_in", &[Some(true)]), flags("bounced", &[Some(false)])]),
+    ] {
+        let columns: Vec<String> = contacts.names().map(str::to_owned).collect();
+        assert_eq!(texts(&bundle(&["u"], contacts, None).unwrap(), "deliveries", "delivery"), ["sent"], "{columns:?}");
+    }
+}
+
+/// Customer 1 is not whoever has the subscriber key 1.
+#[test]
+fn a_number_of_a_person_is_no_subscriber_key() {
+    let contacts = || {
+        table(vec![
+            text("user_id", &["1", "2", "3"]),
+            text("key", &["3", "1", "2"]),
+            text("status", &["Unsubscribed", "Active", "Active"]),
+        ])
+    };
+    let mut params = params();
+    params["columns"] = json!({ "subscriber_key": "key" });
+    let run = |column: &str| {
+        let trial = Trial::new::<Bundle>(params.clone()).input("messages", messages(&["1", "2", "3"]));
+        let trial = trial.input("contacts", contacts()).input("suppression", table(vec![text(column, &["2"])]));
+        texts(&trial.run().unwrap(), "deliveries", "reason")
+    };
+    assert_eq!(run("subscriber_key"), ["unsubscribed", "-", "suppressed"]);
+    assert_eq!(run("user_id"), ["unsubscribed", "suppressed", "-"]);
 }
 
 #[test]

@@ -374,7 +374,7 @@ impl State {
         }
         // One row in twenty, and one at least.
         let is_unlucky = |seed: u64, place: usize| {
-            trouble::mix(seed, place as u64) % 20 == 0 || place as u64 == seed % items.len() as u64
+            trouble::mix(seed, place as u64).is_multiple_of(20) || place as u64 == seed % items.len() as u64
         };
         let unlucky =
             unlucky.map_or_else(Vec::new, |seed| (0..items.len()).filter(|place| is_unlucky(seed, *place)).collect());
