@@ -9,7 +9,7 @@ use stagewright_contract::{
     Artifact, Digest, ErrorKind, Kind, Ledger, Monitor, SecretValue, SourceFile, StageContext, StageError,
 };
 use stagewright_core::{NodeId, PlanNode};
-use stagewright_store::{Lookup, Manifest, Output, ReadError, SourceDigest, Store, StoreError, now};
+use stagewright_store::{Blob, Lookup, Manifest, Output, ReadError, SourceDigest, Store, StoreError, now};
 
 use crate::keys::{Sources, secret};
 use crate::values::Slot;
@@ -102,7 +102,10 @@ impl Job {
         let mut blobs = Vec::with_capacity(artifacts.len());
         let mut outputs = BTreeMap::new();
         for (port, artifact) in &artifacts {
-            let blob = self.store.put(artifact).map_err(store_error)?;
+            let blob = match self.passed_on(artifact, &inputs)? {
+                Some(blob) => blob,
+                None => self.store.put(artifact).map_err(store_error)?,
+            };
             outputs.insert(port.clone(), Output::of(artifact, &blob));
             blobs.push(blob);
         }
@@ -125,6 +128,14 @@ impl Job {
         };
         self.store.publish(&manifest, &self.fields, &blobs).map_err(store_error)?;
         Ok(Executed::Done { manifest, artifacts })
+    }
+
+    /// The blob of an output that is one of the inputs, as it came: it need not be written and digested again.
+    fn passed_on(&self, artifact: &Artifact, inputs: &BTreeMap<String, Artifact>) -> Result<Option<Blob>, StageError> {
+        let Artifact::Table(table) = artifact else { return Ok(None) };
+        let same = |input: &Artifact| matches!(input, Artifact::Table(input) if Arc::ptr_eq(input, table));
+        let found = self.inputs.iter().find(|(port, ..)| inputs.get(port).is_some_and(same));
+        found.map_or(Ok(None), |(_, _, slot)| self.store.again(slot.digest()).map_err(store_error))
     }
 
     /// Runs the stage; a panic is a bug of the stage type, not the end of the run.

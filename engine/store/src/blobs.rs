@@ -67,6 +67,19 @@ impl Store {
         Ok(Blob { digest, size, stamp: Stamp::of(&metadata), _hold: hold })
     }
 
+    /// The blob of an artifact that is in the store already, where it is still as it was stored; `None` where one look
+    /// does not tell, so that it is to be put again.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn again(&self, digest: Digest) -> Result<Option<Blob>, StoreError> {
+        let hold = self.hold()?;
+        let Ok(metadata) = fs::metadata(self.blob_path(digest)) else { return Ok(None) };
+        let stamp = Stamp::of(&metadata);
+        let known = self.blob_stamp(digest)?.filter(|known| *known == (metadata.len(), stamp));
+        Ok(known.map(|(size, stamp)| Blob { digest, size, stamp, _hold: hold }))
+    }
+
     /// Reads an artifact. Its bytes are memory-mapped, and checked against the digest first.
     ///
     /// # Errors

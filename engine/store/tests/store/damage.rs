@@ -50,6 +50,23 @@ fn a_flipped_byte_is_found_by_the_next_lookup() {
 }
 
 #[test]
+fn a_blob_need_not_be_put_again_while_it_is_as_it_was_stored() {
+    let (_folder, store) = store();
+    let artifact = users();
+    let made = publish(&store, key(1), &artifact);
+    let again = store.again(digest(&made)).unwrap().unwrap();
+    assert_eq!((again.digest, again.size), (digest(&made), made.outputs["out"].size));
+    // Unknown, changed, gone: put it.
+    assert!(store.again(key(9)).unwrap().is_none());
+    flip_a_byte(&store, digest(&made));
+    assert!(store.again(digest(&made)).unwrap().is_none());
+    publish(&store, key(1), &artifact);
+    assert!(store.again(digest(&made)).unwrap().is_some());
+    fs::remove_file(store.blob_path(digest(&made))).unwrap();
+    assert!(store.again(digest(&made)).unwrap().is_none());
+}
+
+#[test]
 fn a_flipped_byte_is_found_by_a_read() {
     let (_folder, store) = store();
     let made = publish(&store, key(1), &users());
