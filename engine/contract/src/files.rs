@@ -9,8 +9,8 @@ use crate::{DecodeError, StageError};
 
 /// The artifact of a `files` port: named files, for a system that takes no tables.
 ///
-/// At rest: a line of JSON, `[{"name":"a.csv","bytes":12},…]`, in the order of the names, and then the bytes of the files
-/// one after the other.
+/// At rest: a line of JSON, `[{"name":"a.csv","bytes":12},…]`, in the order of the names, and then the bytes of the
+/// files one after the other.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<String, Vec<u8>>);
 
@@ -30,9 +30,9 @@ impl Files {
 
     /// Adds a file.
     ///
-    /// # Errors
-    /// A bug when there is one of this name, or the name could lead out of the folder that the files are written to: it
-    /// is empty, longer than 255 bytes, begins with a dot, or holds a slash, a backslash, a colon or a control character.
+    /// # Errors A bug when there is one of this name, or the name could lead out of the folder that the files are
+    /// written to: it is empty, longer than 255 bytes, begins with a dot, or holds a slash, a backslash, a colon or a
+    /// control character.
     pub fn insert(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<(), StageError> {
         self.add(name.into(), bytes.into()).map_err(StageError::bug)
     }

@@ -1,19 +1,25 @@
 //! `sfmc.bundle`.
 
+mod deliveries;
+mod people;
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stagewright_plugin::{
-    Digest, Disclosure, Goal, Kind, Metrics, ParamError, PersonalColumns, Port, Stage, StageContext, StageError, Table,
-    personal_among,
+    Digest, Disclosure, Kind, ParamError, PersonalColumns, Port, Stage, StageContext, StageError, personal_among,
 };
 
-use crate::cells::{Cell, Input, folded, identity, text_column};
+use crate::cells::{Input, folded};
 use crate::definition::{self, DataExtension, Field, From, SUBSCRIBER_KEY};
 use crate::package::Package;
 use crate::permission::{Consent, Reason};
+use deliveries::{CONTROL, Counts, Delivery, LEFT_OUT, SENT, deliveries_table};
+use people::Inputs;
+use rows::{Source, cells};
 
 /// Make the files that Salesforce Marketing Cloud imports: one row for each person who is to be written to.
 ///
@@ -21,14 +27,14 @@ use crate::permission::{Consent, Reason};
 /// becomes a row of a sendable data extension, to which an email is sent that shows the fields.
 ///
 /// Whoever may not be written to is left out, and no parameter changes that: everyone whose status in `contacts` is not
-/// `Active`, who opted out or did not consent there, who is in `suppression`, or who has no row in `contacts`. Of several
-/// rows the most restrictive counts, for everybody with the same subscriber key; keys and people are compared without
-/// case and the spaces around them. A share of the others, drawn by the seed and the data extension's key, is the control
-/// group: listed, and not sent to.
+/// `Active`, who opted out or did not consent there, who is in `suppression`, or who has no row in `contacts`. Of
+/// several rows the most restrictive counts, for everybody with the same subscriber key; keys and people are compared
+/// without case and the spaces around them. A share of the others, drawn by the seed and the data extension's key, is
+/// the control group: listed, and not sent to.
 ///
-/// Every value is checked against its field before anything is made: lengths, numbers, dates, booleans, values that must
-/// be there, and primary keys that occur twice. Personal columns (names, addresses) are refused when the workflow is
-/// planned: Marketing Cloud has them already, and an email shows them by `%%first_name%%`. Use a pseudonym as the
+/// Every value is checked against its field before anything is made: lengths, numbers, dates, booleans, values that
+/// must be there, and primary keys that occur twice. Personal columns (names, addresses) are refused when the workflow
+/// is planned: Marketing Cloud has them already, and an email shows them by `%%first_name%%`. Use a pseudonym as the
 /// subscriber key (`clean.pseudonymise`), or one that means nothing elsewhere.
 ///
 /// `bundle` holds the rows as CSV, the control group as CSV, the definition of the data extension, that of the import,
@@ -106,11 +112,6 @@ fn subscriber_key() -> Vec<String> {
 fn base() -> String {
     "base".to_owned()
 }
-
-/// What became of a person: the values of `delivery`.
-const SENT: &str = "sent";
-const CONTROL: &str = "control";
-const LEFT_OUT: &str = "left_out";
 
 impl Stage for Bundle {
     const TYPE: &'static str = "sfmc.bundle";
@@ -262,57 +263,6 @@ with:
 }
 
 impl Bundle {
-    /// Everyone whom the inputs are about, in the order in which they are first named.
-    fn people<'a>(&self, inputs: &Inputs<'a>) -> Result<People<'a>, StageError> {
-        let mut list: Vec<Person> = Vec::new();
-        let mut known: HashMap<String, usize> = HashMap::new();
-        let mut find = |list: &mut Vec<Person>, id: String, row: usize| {
-            *known.entry(folded(&id)).or_insert_with(|| {
-                list.push(Person { id, row, message: None, recommendations: BTreeMap::new() });
-                list.len() - 1
-            })
-        };
-        let nobody = |input: &Input<'_>, row| {
-            wrong_value(input, row, &self.columns.person, "there is no value, and each row is about a person")
-        };
-        if let Some(input) = &inputs.messages {
-            for (row, cell) in input.cells(&self.columns.person)?.into_iter().enumerate() {
-                let at = find(&mut list, identity(cell).ok_or_else(|| nobody(input, row))?, row);
-                if let Some(before) = list[at].message.replace(row) {
-                    return Err(StageError::data(format!("the person of row {} has a second message", before + 1))
-                        .at(input.at(row))
-                        .with_help("one message per person: keep the best with `clean.drop_duplicates`"));
-                }
-            }
-        }
-        if let Some(input) = &inputs.recommendations {
-            let ranks = input.cells(&self.columns.rank)?;
-            let people = input.cells(&self.columns.person)?;
-            for (row, (cell, rank)) in people.into_iter().zip(ranks).enumerate() {
-                let Cell::Integer(rank) = rank else {
-                    return Err(wrong_value(input, row, &self.columns.rank, "no whole number"));
-                };
-                let rank = u32::try_from(rank).map_err(|_| {
-                    wrong_value(input, row, &self.columns.rank, "no place in a list: they start from 1")
-                })?;
-                let at = find(&mut list, identity(cell).ok_or_else(|| nobody(input, row))?, row);
-                if let Some(before) = list[at].recommendations.insert(rank, row) {
-                    return Err(StageError::data(format!(
-                        "the person of row {} has a second recommendation of rank {rank}",
-                        before + 1
-                    ))
-                    .at(input.at(row)));
-                }
-            }
-        }
-        let Some(input) = inputs.messages.or(inputs.recommendations) else {
-            return Err(StageError::data("there is nothing to deliver")
-                .with_help("connect `messages` or `recommendations`, or both"));
-        };
-        let variants = self.variant_column.as_ref().map(|column| input.cells(column)).transpose()?;
-        Ok(People { list, variants, input })
-    }
-
     /// Whether a person is kept back: a draw that depends on the seed, the data extension and the key alone.
     fn is_control(&self, seed: u64, key: &str) -> bool {
         let name = format!("sfmc control\0{seed}\0{}\0{}", self.data_extension.key, folded(key));
@@ -339,166 +289,5 @@ fn once<K: std::hash::Hash + Eq>(
         Some(before) => Err(StageError::data(format!("the person of row {} has the same {what}", before + 1))
             .at(input.at(row))
             .with_help("nobody is to be written to twice: keep one of them (upper and lower case are one)")),
-    }
-}
-
-/// The columns that fields are taken from, read once.
-fn cells<'a>(fields: &[Field], inputs: &Inputs<'a>) -> Result<Vec<Vec<Cell<'a>>>, StageError> {
-    let connected = |input: Option<Input<'a>>, field: &Field| {
-        input.ok_or_else(|| {
-            StageError::data(format!("field `{}` is from `{}`, to which nothing is connected", field.name, field.from))
-        })
-    };
-    fields
-        .iter()
-        .map(|field| match field.source() {
-            Some(From::Contacts(column)) => inputs.contacts.cells(column),
-            Some(From::Messages(column)) => connected(inputs.messages, field)?.cells(column),
-            Some(From::Recommendations(column, _)) => connected(inputs.recommendations, field)?.cells(column),
-            Some(From::SubscriberKey | From::Variant) | None => Ok(Vec::new()),
-        })
-        .collect()
-}
-
-/// Where rows are made from.
-struct Source<'a> {
-    bundle: &'a Bundle,
-    fields: &'a [Field],
-    cells: Vec<Vec<Cell<'a>>>,
-    inputs: &'a Inputs<'a>,
-}
-
-impl Source<'_> {
-    /// The row of a person.
-    ///
-    /// # Errors
-    /// The first value that does not fit its field.
-    fn row(&self, person: &Person, contact: usize, key: &str, variant: &str) -> Result<Vec<String>, StageError> {
-        let inputs = self.inputs;
-        let mut values = Vec::with_capacity(self.fields.len());
-        for (field, cells) in self.fields.iter().zip(&self.cells) {
-            let at = |row: Option<usize>| row.and_then(|row| cells.get(row).copied()).unwrap_or(Cell::Null);
-            let (cell, input, row, column) = match field.source() {
-                Some(From::SubscriberKey) | None => {
-                    (Cell::Text(key), Some(inputs.contacts), Some(contact), self.bundle.columns.key())
-                }
-                Some(From::Variant) => (Cell::Text(variant), None, None, "variant"),
-                Some(From::Contacts(column)) => (at(Some(contact)), Some(inputs.contacts), Some(contact), column),
-                Some(From::Messages(column)) => (at(person.message), inputs.messages, person.message, column),
-                Some(From::Recommendations(column, rank)) => {
-                    let row = person.recommendations.get(&rank).copied();
-                    (at(row), inputs.recommendations, row, column)
-                }
-            };
-            let value = field.value(cell).map_err(|what| {
-                let error = StageError::data(format!("column `{column}`: {what}"));
-                match (input.or(inputs.messages).or(inputs.recommendations), row) {
-                    (Some(input), Some(row)) => error.at(input.at(row)),
-                    (Some(input), None) => error.at(format!("{}, the person of row {}", input.port, person.row + 1)),
-                    (None, _) => error,
-                }
-            })?;
-            values.push(value);
-        }
-        Ok(values)
-    }
-}
-
-/// The inputs that fields are taken from.
-struct Inputs<'a> {
-    messages: Option<Input<'a>>,
-    recommendations: Option<Input<'a>>,
-    contacts: Input<'a>,
-}
-
-/// Someone whom an input is about.
-struct Person {
-    id: String,
-    /// Where they are first named.
-    row: usize,
-    message: Option<usize>,
-    /// Row by rank.
-    recommendations: BTreeMap<u32, usize>,
-}
-
-struct People<'a> {
-    list: Vec<Person>,
-    variants: Option<Vec<Cell<'a>>>,
-    /// The input that says which variant a person gets.
-    input: Input<'a>,
-}
-
-impl People<'_> {
-    fn variant_of(&self, person: usize, otherwise: &str) -> Option<String> {
-        let Some(variants) = &self.variants else { return Some(otherwise.to_owned()) };
-        let person = self.list.get(person)?;
-        let row = if self.input.port == "messages" { person.message } else { Some(person.row) };
-        match row {
-            // Nothing is sent to them.
-            None => Some(otherwise.to_owned()),
-            Some(row) => identity(*variants.get(row)?),
-        }
-    }
-}
-
-struct Delivery<'a> {
-    person: &'a str,
-    key: Option<String>,
-    variant: String,
-    delivery: &'static str,
-    reason: Option<Reason>,
-}
-
-fn deliveries_table(person: &str, deliveries: &[Delivery<'_>]) -> Result<Table, StageError> {
-    let text = |name: &str, value: &dyn Fn(&Delivery<'_>) -> Option<String>| {
-        text_column(name, deliveries.iter().map(value).collect())
-    };
-    Table::new(vec![
-        text(person, &|delivery| Some(delivery.person.to_owned())),
-        text("subscriber_key", &|delivery| delivery.key.clone()),
-        text("variant", &|delivery| Some(delivery.variant.clone())),
-        text("delivery", &|delivery| Some(delivery.delivery.to_owned())),
-        text("reason", &|delivery| delivery.reason.map(|reason| reason.name().to_owned())),
-    ])
-}
-
-#[derive(Default)]
-struct Counts {
-    sent: u64,
-    control: u64,
-    left_out: BTreeMap<&'static str, u64>,
-}
-
-impl Counts {
-    fn of(deliveries: &[Delivery<'_>]) -> Self {
-        let mut counts = Self::default();
-        for delivery in deliveries {
-            match (delivery.delivery, delivery.reason) {
-                (SENT, _) => counts.sent += 1,
-                (CONTROL, _) => counts.control += 1,
-                (_, reason) => *counts.left_out.entry(reason.map_or("", Reason::name)).or_default() += 1,
-            }
-        }
-        counts
-    }
-
-    fn reasons(&self) -> String {
-        let mut said: Vec<String> = self.left_out.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        if self.control > 0 {
-            said.push(format!("{} control", self.control));
-        }
-        said.join(", ")
-    }
-
-    fn metrics(&self) -> Result<Metrics, StageError> {
-        let mut metrics = Metrics::new();
-        let mut count = |name: String, count: u64| metrics.insert(name, Some(count as f64), Goal::Describe);
-        count("sent".to_owned(), self.sent)?;
-        count("control".to_owned(), self.control)?;
-        count("left_out".to_owned(), self.left_out.values().sum())?;
-        for reason in Reason::ALL {
-            count(format!("left_out_{}", reason.name()), self.left_out.get(reason.name()).copied().unwrap_or(0))?;
-        }
-        Ok(metrics)
     }
 }

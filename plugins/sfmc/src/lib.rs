@@ -12,6 +12,7 @@ mod package;
 mod permission;
 mod tracking;
 mod upload;
+mod values;
 
 pub use bundle::Bundle;
 pub use tracking::Tracking;

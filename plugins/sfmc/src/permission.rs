@@ -56,8 +56,8 @@ impl Reason {
 }
 
 /// Which columns say who may be written to. Columns of `contacts` and `suppression` whose names are those of Marketing
-/// Cloud and Salesforce for it (`status`, `HasOptedOutOfEmail`, `opt_out`, `unsubscribed`, `held`, `bounced`, `consent`,
-/// `opt_in` and the like, in any case) count always, named here or not.
+/// Cloud and Salesforce for it (`status`, `HasOptedOutOfEmail`, `opt_out`, `unsubscribed`, `held`, `bounced`,
+/// `consent`, `opt_in` and the like, in any case) count always, named here or not.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(inline)]
@@ -181,8 +181,8 @@ pub(crate) struct Permissions {
 }
 
 impl Consent {
-    /// Reads `contacts`: who there is, and what is said of them. `person` is the column that the other inputs know people
-    /// by, `key_column` that of the subscriber key.
+    /// Reads `contacts`: who there is, and what is said of them. `person` is the column that the other inputs know
+    /// people by, `key_column` that of the subscriber key.
     ///
     /// # Errors
     /// When a column is missing, no column says who may be written to, or a person has two subscriber keys.

@@ -19,19 +19,20 @@ use extract::{Event, What};
 /// Read what became of a send: who was sent to, opened, clicked, bounced and unsubscribed.
 ///
 /// Tracking extracts are zip archives of CSV files (`Sent`, `Opens`, `Clicks`, `Bounces`, `Unsubs`; others are passed
-/// over). Their times are those of Marketing Cloud's clock, Central Standard Time without daylight saving all year round,
-/// and become UTC. A row that is there twice, in one extract or in several that overlap, counts once: `ClientID`,
-/// `SendID`, `SubscriberKey`, `EventDate` and `BatchID` tell rows of a file apart. Addresses in them are not read.
+/// over). Their times are those of Marketing Cloud's clock, Central Standard Time without daylight saving all year
+/// round, and become UTC. A row that is there twice, in one extract or in several that overlap, counts once:
+/// `ClientID`, `SendID`, `SubscriberKey`, `EventDate` and `BatchID` tell rows of a file apart. Addresses in them are
+/// not read.
 ///
-/// What happened is joined to `deliveries` of `sfmc.bundle` by subscriber key, without case. Where people are in more than
-/// one variant, `jobs` says which jobs sent which. Opens and clicks say whether a person did it; `opens` and `clicks` how
-/// often; a click is unique per job, as in `_Click.IsUnique`.
+/// What happened is joined to `deliveries` of `sfmc.bundle` by subscriber key, without case. Where people are in more
+/// than one variant, `jobs` says which jobs sent which. Opens and clicks say whether a person did it; `opens` and
+/// `clicks` how often; a click is unique per job, as in `_Click.IsUnique`.
 ///
 /// Tools divide by different things, so `rates` has every rate with its numerator and denominator: `delivery_rate` =
-/// delivered / sent, where delivered = sent - bounced; `bounce_rate` = bounced / sent; `open_rate` = opened / delivered;
-/// `click_through_rate` = clicked / delivered; `click_to_open_rate` = clicked / opened; `unsubscribe_rate` = unsubscribed /
-/// delivered. Everybody counts once, where the message was delivered. A quotient by nothing is null. `evaluate.campaign`
-/// takes `responses` as they are, with `arm: variant`.
+/// delivered / sent, where delivered = sent - bounced; `bounce_rate` = bounced / sent; `open_rate` = opened /
+/// delivered; `click_through_rate` = clicked / delivered; `click_to_open_rate` = clicked / opened; `unsubscribe_rate` =
+/// unsubscribed / delivered. Everybody counts once, where the message was delivered. A quotient by nothing is null.
+/// `evaluate.campaign` takes `responses` as they are, with `arm: variant`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tracking {

@@ -25,21 +25,21 @@ use deliver::{Done, Limits};
 /// Nothing is sent to anybody: rows get into a sendable data extension that must be there, with the definition in the
 /// bundle, and whoever runs the campaign sends to it. The transactional interface is never used.
 ///
-/// Who may be written to is asked again, of what is connected and named here: `contacts`, `suppression` and the files of
-/// `opt_outs`, which are read right before the upload. At least one of them must be there. Whoever is left out now is not
-/// uploaded. What an earlier run has uploaded stays in the data extension: take a new one for each campaign.
+/// Who may be written to is asked again, of what is connected and named here: `contacts`, `suppression` and the files
+/// of `opt_outs`, which are read right before the upload. At least one of them must be there. Whoever is left out now
+/// is not uploaded. What an earlier run has uploaded stays in the data extension: take a new one for each campaign.
 ///
 /// Rows are upserted by the primary key, so that sending them again changes nothing: a run that was interrupted starts
 /// over and ends with one row per person. The stage succeeds when the service has confirmed every row. A batch in which
 /// it found errors is sent once more, and then in halves, until the rows that it refuses stand alone: these fail the
 /// stage, by their place in the file.
 ///
-/// What the service answers is no function of the inputs: request ids, and how many requests it took, differ from run to
-/// run. A stage whose inputs have not changed is not executed again.
+/// What the service answers is no function of the inputs: request ids, and how many requests it took, differ from run
+/// to run. A stage whose inputs have not changed is not executed again.
 ///
 /// 429 is obeyed (`Retry-After`, `retryAfter`); a server that is blocked (50200), busy or broken, and a connection that
-/// breaks, are tried again after a pause that doubles, with jitter. A token is asked for once and renewed shortly before
-/// it expires, or when the service says that it has.
+/// breaks, are tried again after a pause that doubles, with jitter. A token is asked for once and renewed shortly
+/// before it expires, or when the service says that it has.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upload {

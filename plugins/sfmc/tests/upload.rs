@@ -96,7 +96,8 @@ fn rows_arrive_in_batches_under_one_token() {
     assert_eq!((metric(&again, "tokens"), service.counts()["token requests"]), (0.0, 1));
 }
 
-/// 429, blocked, 5xx, tokens that expire, answers that break off or come late, and rows that fail: two requests in five.
+/// 429, blocked, 5xx, tokens that expire, answers that break off or come late, and rows that fail: two requests in
+/// five.
 #[test]
 fn nobody_is_lost_or_doubled_whatever_goes_wrong() {
     let bundle = bundle(230);

@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use rawzip::{CompressionMethod, ZipArchive};
 use stagewright_plugin::StageError;
 
-use crate::definition::their_offset;
+use crate::values::their_offset;
 
 /// The most bytes of an unpacked file: beyond that, the archive is a trap.
 const MOST: u64 = 16 << 30;

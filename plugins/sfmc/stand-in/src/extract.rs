@@ -42,9 +42,9 @@ const COMMON: [&str; 10] = [
     "TriggeredSendExternalKey",
 ];
 
-/// A zip archive with `Sent.csv`, `Opens.csv`, `Clicks.csv`, `Bounces.csv` and `Unsubs.csv` of a job, for these subscriber
-/// keys, sent at an instant such as `2026-01-05T15:00:00Z`. Times in it are those of Marketing Cloud's clock. As in real
-/// ones a person may open and click more than once, and a row in fifty stands there twice.
+/// A zip archive with `Sent.csv`, `Opens.csv`, `Clicks.csv`, `Bounces.csv` and `Unsubs.csv` of a job, for these
+/// subscriber keys, sent at an instant such as `2026-01-05T15:00:00Z`. Times in it are those of Marketing Cloud's
+/// clock. As in real ones a person may open and click more than once, and a row in fifty stands there twice.
 ///
 /// # Errors
 /// When the instant is none, or memory runs out.
