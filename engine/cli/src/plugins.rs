@@ -116,9 +116,9 @@ pub(crate) fn load(path: &Path, pin: Option<&str>, isolation: Isolation) -> Resu
     Plugin::load(path, pin, isolation, &launcher(), cache.as_deref())
 }
 
-/// This program as its own worker: the file that runs, even if another was put in its place meanwhile.
+/// This program as its own worker.
 pub(crate) fn launcher() -> Launcher {
-    Launcher { program: "/proc/self/exe".into(), args: vec!["worker".into()] }
+    Launcher::this_program()
 }
 
 /// The plugins folder among the user's own folders of some kind.

@@ -14,6 +14,7 @@ pub(crate) fn registry() -> Registry {
             stagewright_recommend::stage_types(),
             stagewright_generate::stage_types(),
             stagewright_evaluate::stage_types(),
+            stagewright_exec::stage_types(),
         ]
         .into_iter()
         .flatten(),

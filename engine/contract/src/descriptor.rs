@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -77,23 +79,36 @@ pub struct StageDescriptor {
     pub example: String,
     /// Whether it draws random numbers, so that the seed is part of its key.
     pub seeded: bool,
+    /// Whether each stage has ports of its own beside `ports`: inputs of any name and kind, and the outputs that this
+    /// parameter maps to what they are, which is a [`Kind`], or a mapping whose `kind` is one, or else stands for a
+    /// table.
+    pub open: Option<String>,
 }
 
 impl StageDescriptor {
-    /// The inputs.
+    /// The inputs that every stage of the type has.
     pub fn inputs(&self) -> impl Iterator<Item = &Port> {
         self.ports.iter().filter(|port| port.direction == Direction::Input)
     }
 
     /// The outputs that exist under the given parameters; one that is not given has its default.
-    pub fn outputs<'a>(&'a self, params: &'a Value) -> impl Iterator<Item = &'a Port> {
+    pub fn outputs<'a>(&'a self, params: &'a Value) -> impl Iterator<Item = Cow<'a, Port>> {
         let default = |name: &str| self.params.get("properties")?.get(name)?.get("default");
-        self.ports.iter().filter(move |port| {
+        let of_type = self.ports.iter().filter(move |port| {
             port.direction == Direction::Output
                 && port
                     .only_if
                     .as_ref()
                     .is_none_or(|(name, value)| params.get(name).or_else(|| default(name)) == Some(value))
-        })
+        });
+        let declared = self.open.as_ref().and_then(|name| params.get(name)).and_then(Value::as_object);
+        let own = declared.into_iter().flatten().map(|(name, said)| Cow::Owned(Port::output(name, kind_of(said), "")));
+        of_type.map(Cow::Borrowed).chain(own)
     }
+}
+
+/// What the parameter of [`StageDescriptor::open`] says that an output is.
+fn kind_of(said: &Value) -> Kind {
+    let kind = said.get("kind").unwrap_or(said);
+    Kind::deserialize(kind).unwrap_or(Kind::Table)
 }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -26,6 +27,10 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     /// Whether the stage draws random numbers; if so, the workflow's seed is part of its key.
     const SEEDED: bool = false;
 
+    /// The parameter that declares outputs, where stages of this type have ports of their own: see
+    /// [`StageDescriptor::open`].
+    const OPEN: Option<&'static str> = None;
+
     /// Inputs and outputs.
     fn ports() -> Vec<Port>;
 
@@ -35,6 +40,16 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     /// # Errors
     /// The first parameter that does not hold.
     fn check(&self) -> Result<(), ParamError> {
+        Ok(())
+    }
+
+    /// What cannot be said before it is known what is connected to the inputs of a stage that has ports of its own
+    /// ([`Stage::OPEN`]). Called before anything executes, with the kind of each by port.
+    ///
+    /// # Errors
+    /// The first parameter that does not fit.
+    fn check_inputs(&self, inputs: &BTreeMap<String, Kind>) -> Result<(), ParamError> {
+        let _ = inputs;
         Ok(())
     }
 
@@ -131,6 +146,15 @@ pub trait ConfiguredStage: Send + Sync {
     /// The parameters with every default filled in: what the stage key hashes.
     fn params(&self) -> &Value;
 
+    /// See [`Stage::check_inputs`].
+    ///
+    /// # Errors
+    /// The first parameter that does not fit.
+    fn check_inputs(&self, inputs: &BTreeMap<String, Kind>) -> Result<(), ParamError> {
+        let _ = inputs;
+        Ok(())
+    }
+
     /// See [`Stage::sources`].
     fn sources(&self) -> Vec<Source>;
 
@@ -161,6 +185,10 @@ struct Configured<S> {
 impl<S: Stage> ConfiguredStage for Configured<S> {
     fn params(&self) -> &Value {
         &self.params
+    }
+
+    fn check_inputs(&self, inputs: &BTreeMap<String, Kind>) -> Result<(), ParamError> {
+        self.stage.check_inputs(inputs)
     }
 
     fn sources(&self) -> Vec<Source> {
@@ -289,6 +317,7 @@ fn describe<S: Stage>() -> StageDescriptor {
         params,
         example: S::EXAMPLE.to_owned(),
         seeded: S::SEEDED,
+        open: S::OPEN.map(str::to_owned),
     }
 }
 

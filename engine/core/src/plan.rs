@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use petgraph::Direction::Incoming;
 use serde_json::Value as Json;
-use stagewright_contract::{ConfiguredStage, Digest, Kind, PersonalColumns, SecretUse, StageType};
+use stagewright_contract::{ConfiguredStage, Digest, Kind, ParamError, PersonalColumns, SecretUse, StageType};
 
 use crate::compare::CompareSpec;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -382,6 +382,11 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let Some(mut node) = self.stage(stage, seed, diagnostics) else { continue };
+            let connected = connections.iter().map(|(input, _, _, kind)| (input.port.clone(), *kind)).collect();
+            if let Err(error) = node.configured.check_inputs(&connected) {
+                diagnostics.push(param_mistake(stage, error));
+                continue;
+            }
             node.personal = flow.through(index, node.configured.as_ref(), &connections_only);
             privacy::check(&flow, stages, index, node.configured.as_ref(), &connections_only, diagnostics);
             let (Some(inputs), Some(place)) = (inputs, place) else { continue };
@@ -439,7 +444,8 @@ impl<'a> Builder<'a> {
         let accepted = validate::params(stage, self.registry, diagnostics);
         let descriptor = stage_type.descriptor();
         for input in &stage.inputs {
-            let Some(port) = descriptor.inputs().find(|port| port.name == input.port) else {
+            let port = descriptor.inputs().find(|port| port.name == input.port);
+            if port.is_none() && descriptor.open.is_none() {
                 let names: Vec<&str> = descriptor.inputs().map(|port| port.name.as_str()).collect();
                 let mistake = Diagnostic::new(
                     input.port_span,
@@ -452,7 +458,7 @@ impl<'a> Builder<'a> {
                     mistake.suggest(&input.port, names)
                 });
                 continue;
-            };
+            }
             let Some(&from) = by_name.get(input.stage.as_str()) else {
                 if let Some(span) = removed.get(&input.stage) {
                     let place = self.sources.locate(*span);
@@ -481,11 +487,8 @@ impl<'a> Builder<'a> {
                 continue;
             };
             let Some(from_type) = self.registry.get(&stages[from].uses) else { continue };
-            let outputs: Vec<(&str, Kind)> = from_type
-                .descriptor()
-                .outputs(&stages[from].json)
-                .map(|port| (port.name.as_str(), port.kind))
-                .collect();
+            let outputs: Vec<(String, Kind)> =
+                from_type.descriptor().outputs(&stages[from].json).map(|port| (port.name.clone(), port.kind)).collect();
             let found = match &input.stage_port {
                 Some(name) => outputs.iter().find(|(port, _)| port == name),
                 None if outputs.len() == 1 => outputs.first(),
@@ -504,21 +507,25 @@ impl<'a> Builder<'a> {
                 }
             };
             match (found, &input.stage_port) {
-                (Some((name, kind)), _) if *kind != port.kind => diagnostics.push(Diagnostic::new(
-                    input.span,
-                    format!(
-                        "`{}.{name}` is of kind {kind}, but the input `{}` takes {}",
-                        input.stage, input.port, port.kind
-                    ),
-                    format!("expected an output of kind {}", port.kind),
-                )),
+                (Some((name, kind)), _) => {
+                    if let Some(port) = port.filter(|port| port.kind != *kind) {
+                        diagnostics.push(Diagnostic::new(
+                            input.span,
+                            format!(
+                                "`{}.{name}` is of kind {kind}, but the input `{}` takes {}",
+                                input.stage, input.port, port.kind
+                            ),
+                            format!("expected an output of kind {}", port.kind),
+                        ));
+                    }
+                }
                 (None, Some(name)) => diagnostics.push(
                     Diagnostic::new(
                         input.span,
                         format!("the stage `{}` has no output `{name}`", input.stage),
                         format!("not an output of `{}` with these parameters", stages[from].uses),
                     )
-                    .suggest(name, outputs.iter().map(|(port, _)| *port)),
+                    .suggest(name, outputs.iter().map(|(port, _)| port.as_str())),
                 ),
                 _ => {}
             }
@@ -546,13 +553,7 @@ impl<'a> Builder<'a> {
         let configured = match stage_type.configure(&stage.json) {
             Ok(configured) => configured,
             Err(error) => {
-                let node = stage.with.at_path(&error.path);
-                let span = if error.path.is_empty() { stage.uses_span } else { node.span };
-                let diagnostic = Diagnostic::new(span, error.message, format!("in the parameters of `{}`", stage.uses));
-                diagnostics.push(match error.help {
-                    Some(help) => diagnostic.with_help(help),
-                    None => diagnostic,
-                });
+                diagnostics.push(param_mistake(stage, error));
                 return None;
             }
         };
@@ -615,6 +616,17 @@ impl<'a> Builder<'a> {
             timeout: *timeout,
             enabled: *when,
         })
+    }
+}
+
+/// A parameter that has the right type but cannot be used, where it stands.
+fn param_mistake(stage: &StageSpec, error: ParamError) -> Diagnostic {
+    let node = stage.with.at_path(&error.path);
+    let span = if error.path.is_empty() { stage.uses_span } else { node.span };
+    let diagnostic = Diagnostic::new(span, error.message, format!("in the parameters of `{}`", stage.uses));
+    match error.help {
+        Some(help) => diagnostic.with_help(help),
+        None => diagnostic,
     }
 }
 

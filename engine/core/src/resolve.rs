@@ -163,7 +163,7 @@ impl<'a> Resolver<'a> {
         {
             let descriptor = stage_type.descriptor();
             let has_param = |name: &str| descriptor.params.get("properties").is_some_and(|all| all.get(name).is_some());
-            let has_port = |name: &str| descriptor.inputs().any(|port| port.name == name);
+            let has_port = |name: &str| descriptor.open.is_some() || descriptor.inputs().any(|port| port.name == name);
             keep(&mut under, "with", has_param);
             keep(&mut under, "inputs", has_port);
         }

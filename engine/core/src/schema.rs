@@ -18,11 +18,12 @@ pub fn workflow_schema(registry: &Registry) -> Value {
             .collect();
         let required: Vec<&str> =
             descriptor.inputs().filter(|port| !port.optional).map(|port| port.name.as_str()).collect();
+        let others = if descriptor.open.is_some() { json!({ "$ref": "#/$defs/reference" }) } else { json!(false) };
         let mut then = json!({
             "properties": {
                 "with": or_reference(&descriptor.params, true),
                 "inputs": {
-                    "type": "object", "properties": inputs, "required": required, "additionalProperties": false,
+                    "type": "object", "properties": inputs, "required": required, "additionalProperties": others,
                 },
             },
         });

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use elf::ElfBytes;
 use elf::abi::{EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64, ET_DYN, SHN_UNDEF};
 use elf::endian::AnyEndian;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use stagewright_contract::Digest;
 
@@ -43,7 +44,7 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 /// A library that may be loaded: for this machine, of this major version, and the one that is pinned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// Where it is, as an absolute path.
     pub path: PathBuf,

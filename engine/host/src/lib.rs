@@ -34,4 +34,4 @@ pub use conformance::{Check, Outcome, conformance};
 #[cfg(feature = "host")]
 pub use plugin::{Isolation, Plugin};
 #[cfg(feature = "host")]
-pub use worker::{Launcher, serve};
+pub use worker::{Command, Ended, Execution, Launcher, find_program, read_table, serve};

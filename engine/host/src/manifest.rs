@@ -245,13 +245,15 @@ impl StageManifest {
             params: self.params.clone(),
             example: self.example.clone(),
             seeded: self.seeded,
+            open: None,
         }
     }
 }
 
 impl From<&StageDescriptor> for StageManifest {
     fn from(descriptor: &StageDescriptor) -> Self {
-        let StageDescriptor { name, summary, details, ports, params, example, seeded } = descriptor.clone();
+        // Ports that belong to a stage and not to its type do not cross the boundary.
+        let StageDescriptor { name, summary, details, ports, params, example, seeded, open: _ } = descriptor.clone();
         let port = |port: Port| PortManifest {
             name: port.name,
             direction: port.direction,

@@ -4,6 +4,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 /// The most files that go with one message: the kernel's own limit.
 pub(crate) const MAX_FILES: usize = 253;
@@ -109,6 +111,18 @@ pub(crate) fn kill_own_group() -> ! {
     // SAFETY: it only sends a signal.
     unsafe { libc::kill(0, libc::SIGKILL) };
     std::process::abort()
+}
+
+/// Ends this process in the way that another ended.
+pub(crate) fn end_as(status: ExitStatus) -> ! {
+    if let Some(signal) = status.signal() {
+        // SAFETY: the first resets what the signal does to ending the process, the second sends it to this one.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+    }
+    std::process::exit(status.code().unwrap_or(1))
 }
 
 /// A crash of this process leaves no memory dump: it may hold people's data.

@@ -140,8 +140,10 @@ impl Job {
 
     /// Runs the stage; a panic is a bug of the stage type, not the end of the run.
     fn run_stage(&self, inputs: BTreeMap<String, Artifact>) -> Result<BTreeMap<String, Artifact>, StageError> {
-        let sources: BTreeMap<String, Vec<SourceFile>> =
-            self.sources.iter().map(|(param, files)| ((*param).to_owned(), files.clone())).collect();
+        let mut sources: BTreeMap<String, Vec<SourceFile>> = BTreeMap::new();
+        for (param, files) in &self.sources {
+            sources.entry((*param).to_owned()).or_default().extend_from_slice(files);
+        }
         let seed = self.node.seed.unwrap_or_default();
         let mut context = StageContext::new(inputs, sources, seed, Arc::clone(&self.monitor))
             .with_secrets(self.secrets()?)

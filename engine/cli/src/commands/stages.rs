@@ -59,6 +59,11 @@ fn describe(descriptor: &StageDescriptor) {
         ),
     ] {
         if ports.is_empty() {
+            match &descriptor.open {
+                Some(_) if title == "inputs" => println!("\ninputs\n  of any name and kind"),
+                Some(param) => println!("\noutputs\n  those that `{param}` declares"),
+                None => {}
+            }
             continue;
         }
         println!("\n{title}");

@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stagewright-recommend", STAGE),
     ("stagewright-generate", STAGE),
     ("stagewright-evaluate", STAGE),
+    ("stagewright-exec", EXEC),
     (
         "stagewright",
         &[
@@ -47,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stagewright-recommend",
             "stagewright-generate",
             "stagewright-evaluate",
+            "stagewright-exec",
         ],
     ),
 ];
@@ -57,6 +59,17 @@ const STAGE: &[&str] = &[
     "stagewright-contract",
     "stagewright-compare",
     "stagewright-frame",
+    "stagewright-unify",
+    "stagewright-code-digest",
+];
+
+/// Starting processes, and having them end with the program, is the host's: it takes system calls without a safe wrapper.
+/// What a command writes is read as files from outside are.
+const EXEC: &[&str] = &[
+    "stagewright-contract",
+    "stagewright-frame",
+    "stagewright-host",
+    "stagewright-ingest",
     "stagewright-unify",
     "stagewright-code-digest",
 ];

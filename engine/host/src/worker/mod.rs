@@ -7,12 +7,17 @@
 //! Linux would send follows the thread that started the worker, not its process.
 
 mod client;
+mod command;
 mod limits;
+mod log;
 mod pool;
+mod process;
 mod protocol;
 mod serve;
 mod transfer;
 
 pub use client::Launcher;
+pub use command::{Command, Ended, Execution, find_program};
 pub(crate) use pool::{Pool, Work};
 pub use serve::serve;
+pub use transfer::read_table;

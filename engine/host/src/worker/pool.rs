@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stagewright_contract::{Artifact, Kind, StageContext};
 
-use super::client::{Death, Launcher, Worker};
+use super::client::{Launcher, Worker};
+use super::process::Death;
 use super::protocol::{Access, FromWorker, RunStage, ToWorker};
 use super::transfer;
 use crate::call::Watch;
@@ -65,9 +66,9 @@ impl Pool {
         let began = Instant::now();
         let message = ToWorker::Plan { stage: stage.to_owned(), params: params.clone(), question: question.clone() };
         self.ask(&Access::default(), |worker| {
-            let said = worker.say(&message, &[]).map_err(|_| worker.end());
+            let said = worker.process.say(&message, &[]).map_err(|_| worker.process.end());
             said.and_then(|()| {
-                worker.answer(&mut |_| {}, &mut |_| {
+                worker.process.answer(&mut |_| {}, &mut |_| {
                     let late = || Failure::bug(format!("the plugin's `plan` took longer than {} s", PLAN.as_secs()));
                     (began.elapsed() > PLAN).then(late)
                 })
@@ -120,27 +121,27 @@ impl Pool {
                 secrets: work.secrets.clone(),
             }));
             let passed: Vec<_> = files.iter().chain(&outputs).map(AsFd::as_fd).collect();
-            worker.say(&message, &passed).map_err(|_| worker.end())?;
+            worker.process.say(&message, &passed).map_err(|_| worker.process.end())?;
             let watch = ContextWatch(context);
             let run = worker.runs;
             let mut told: Option<Instant> = None;
-            worker.answer(
+            worker.process.answer(
                 &mut |message| match message {
                     FromWorker::Log { level, message } => watch.log(level, &message),
                     FromWorker::Progress { done, total } => watch.progress(done, total),
                     _ => {}
                 },
-                &mut |worker| {
-                    let used = worker.memory();
+                &mut |process| {
+                    let used = process.memory();
                     if used > limit {
-                        return Some(too_much(used, limit, context.memory().is_some()));
+                        return Some(too_much("the plugin", used, limit, context.memory().is_some()));
                     }
                     let monitor = context.monitor();
                     if !monitor.is_cancelled() {
                         return None;
                     }
                     let since = *told.get_or_insert_with(|| {
-                        let _ = worker.say(&ToWorker::Cancel { run }, &[]);
+                        let _ = process.say(&ToWorker::Cancel { run }, &[]);
                         Instant::now()
                     });
                     let patience = if monitor.is_abandoned() { GRACE / 8 } else { GRACE };
@@ -180,10 +181,10 @@ impl Pool {
             })?;
             let used = worker.runs > 0;
             worker.runs += 1;
-            worker.take_log();
+            worker.process.take_log();
             match body(&mut worker) {
                 Ok(answer) => {
-                    let printed = worker.take_log();
+                    let printed = worker.process.take_log();
                     if !printed.is_empty() {
                         tracing::debug!(plugin = worker.manifest.name, printed, "printed");
                     }
@@ -218,17 +219,17 @@ impl Pool {
 }
 
 /// What a stage may use that declares nothing: three quarters of what the machine has.
-fn most_of_the_machine() -> u64 {
+pub(super) fn most_of_the_machine() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib: Option<u64> = total.and_then(|total| total.trim().trim_end_matches(" kB").trim().parse().ok());
     kib.map_or(u64::MAX, |kib| (kib << 10) / 4 * 3)
 }
 
-fn too_much(used: u64, limit: u64, declared: bool) -> Failure {
+pub(super) fn too_much(who: &str, used: u64, limit: u64, declared: bool) -> Failure {
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     let failure =
-        Failure::environment(format!("the plugin used {} MiB of memory, and may use {} MiB", mib(used), mib(limit)));
+        Failure::environment(format!("{who} used {} MiB of memory, and may use {} MiB", mib(used), mib(limit)));
     failure.with_help(if declared {
         "raise `resources: { memory: … }` of the stage, or give it less to do"
     } else {

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stagewright_contract::{Digest, Kind};
+use stagewright_contract::Kind;
 
+use super::command::Command;
+use crate::check::Checked;
 use crate::failure::Failure;
 use crate::manifest::{Answer, Manifest, Question};
 use crate::sys;
@@ -22,7 +24,9 @@ const MAX_FRAME: usize = 256 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToWorker {
     /// The first frame: which library, and what it may do.
-    Load { path: PathBuf, digest: Digest, access: Access, scratch: PathBuf },
+    Load { checked: Checked, access: Access, scratch: PathBuf },
+    /// The first frame instead: run a command, and end as it ends.
+    Execute(Box<Command>),
     /// Make a stage and ask it about itself.
     Plan { stage: String, params: Value, question: Question },
     /// Run a stage. The files of the inputs and outputs come with the frame, in this order.
@@ -65,6 +69,11 @@ pub(super) enum FromWorker {
     Refused {
         message: String,
         help: Option<String>,
+    },
+    /// The command cannot be started; the system's error number and words.
+    NotStarted {
+        code: Option<i32>,
+        message: String,
     },
     /// What a stage said about itself.
     Planned(Result<Option<Answer>, Failure>),

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use stagewright_contract::Kind;
 
+use super::command::Command;
 use super::protocol::{FromWorker, RunStage, ToWorker, receive, send};
 use super::{limits, transfer};
 use crate::call::{Request, Scratch, Watch};
-use crate::check::check;
+use crate::check::{Checked, check};
 use crate::failure::Failure;
 use crate::library::Library;
 use crate::sys;
@@ -40,9 +41,12 @@ fn start() -> io::Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // The library finds an empty standard input instead of the socket.
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-    let Some((ToWorker::Load { path, digest, access, scratch }, _)) = receive(&socket)? else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the first message is another"));
+    let (checked, access, scratch) = match receive(&socket)? {
+        Some((ToWorker::Load { checked, access, scratch }, _)) => (checked, access, scratch),
+        Some((ToWorker::Execute(command), _)) => return execute(&command, &socket),
+        _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the first message is another")),
     };
+    let Checked { path, digest } = checked;
     let limits = limits::apply(&path, &access, &scratch);
     let talk = Arc::new(Talk { socket: socket.try_clone()?, cancelled: AtomicU64::new(0), progress: Mutex::new(None) });
     let (sender, messages) = mpsc::channel();
@@ -66,10 +70,32 @@ fn start() -> io::Result<()> {
                 talk.say(&FromWorker::Planned(library.plan(&stage, &params, &question, &watch)))?;
             }
             ToWorker::Run(run) => talk.say(&FromWorker::Ran(run_stage(&library, &run, files, &talk, &scratch)))?,
-            ToWorker::Load { .. } | ToWorker::Cancel { .. } => {}
+            ToWorker::Load { .. } | ToWorker::Execute(_) | ToWorker::Cancel { .. } => {}
         }
     }
     Ok(())
+}
+
+/// Runs a command to its end, and ends as it ended. When the other side is gone before, everything ends.
+fn execute(command: &Command, socket: &UnixStream) -> io::Result<()> {
+    sys::no_core_dumps();
+    let listening = socket.try_clone()?;
+    std::thread::Builder::new().name("stagewright".to_owned()).spawn(move || {
+        while let Ok(Some(_)) = receive::<ToWorker>(&listening) {}
+        sys::kill_own_group()
+    })?;
+    let spawned = std::process::Command::new(&command.program)
+        .args(&command.args)
+        .env_clear()
+        .envs(&command.environment)
+        .current_dir(&command.folder)
+        .spawn();
+    match spawned {
+        Ok(mut child) => sys::end_as(child.wait()?),
+        Err(error) => {
+            send(socket, &FromWorker::NotStarted { code: error.raw_os_error(), message: error.to_string() }, &[])
+        }
+    }
 }
 
 /// Takes messages while a stage runs. When the other side is gone nobody waits for what the stage computes.

@@ -69,10 +69,16 @@ pub(super) fn read(kind: Kind, file: &mut File) -> Result<Artifact, String> {
         file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         return Artifact::decode(kind, Bytes::new(bytes)).map_err(|error| error.to_string());
     }
+    read_table(file).map(Artifact::from)
+}
+
+/// Reads a table from an Arrow IPC file that somebody else wrote, and takes nothing about it on trust.
+///
+/// # Errors
+/// What of it is no table that can be stored.
+pub fn read_table(file: &mut File) -> Result<Table, String> {
     // The reader panics on some files that are no tables.
-    catch_unwind(AssertUnwindSafe(|| table(file)))
-        .unwrap_or_else(|_| Err("it is no Arrow IPC file".to_owned()))
-        .map(Artifact::from)
+    catch_unwind(AssertUnwindSafe(|| table(file))).unwrap_or_else(|_| Err("it is no Arrow IPC file".to_owned()))
 }
 
 fn table(file: &mut File) -> Result<Table, String> {
