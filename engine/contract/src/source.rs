@@ -14,12 +14,21 @@ pub struct Source {
     pub pattern: String,
     /// Whether it is no mistake that there is no such file (yet).
     pub optional: bool,
+    /// What to do when there is no such file.
+    pub help: Option<&'static str>,
 }
 
 impl Source {
     /// Files that must be there.
     pub fn new(param: &'static str, pattern: impl Into<String>) -> Self {
-        Self { param, pattern: pattern.into(), optional: false }
+        Self { param, pattern: pattern.into(), optional: false, help: None }
+    }
+
+    /// The same source with advice for when there is no such file.
+    #[must_use]
+    pub fn with_help(mut self, help: &'static str) -> Self {
+        self.help = Some(help);
+        self
     }
 
     /// The same source, but there may be no such file.

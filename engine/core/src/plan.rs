@@ -573,7 +573,7 @@ impl<'a> Builder<'a> {
                 }
                 Err(error) => {
                     let diagnostic = Diagnostic::new(node.span, error.message, "expected a file that is there");
-                    diagnostics.push(match error.help {
+                    diagnostics.push(match source.help.map(str::to_owned).or(error.help) {
                         Some(help) => diagnostic.with_help(help),
                         None => diagnostic,
                     });

@@ -22,14 +22,7 @@ const MAX_COLUMNS: i64 = 1 << 20;
 
 /// A table as a stream of record batches. Text is given as views, or else with 64-bit offsets.
 pub(crate) fn export(table: &Table, string_views: bool) -> ArrowArrayStream {
-    let mut fields = fields(table);
-    for field in fields.iter_mut().filter(|_| !string_views) {
-        match field.dtype {
-            ArrowDataType::Utf8View => field.dtype = ArrowDataType::LargeUtf8,
-            ArrowDataType::BinaryView => field.dtype = ArrowDataType::LargeBinary,
-            _ => {}
-        }
-    }
+    let fields = if string_views { fields(table) } else { fields_with_offsets(table) };
     let dtype = ArrowDataType::Struct(fields);
     let item = dtype.clone();
     let batches = batches(table).into_iter().map(move |(rows, arrays)| {
@@ -40,6 +33,19 @@ pub(crate) fn export(table: &Table, string_views: bool) -> ArrowArrayStream {
     // SAFETY: both types are `struct ArrowArrayStream` of the C stream interface. The original is forgotten by the
     // transmutation, so the stream is released once, by whoever owns the result.
     unsafe { std::mem::transmute::<ffi::ArrowArrayStream, ArrowArrayStream>(stream) }
+}
+
+/// The columns of a table, text and bytes with 64-bit offsets.
+pub(crate) fn fields_with_offsets(table: &Table) -> Vec<Field> {
+    let mut fields = fields(table);
+    for field in &mut fields {
+        match field.dtype {
+            ArrowDataType::Utf8View => field.dtype = ArrowDataType::LargeUtf8,
+            ArrowDataType::BinaryView => field.dtype = ArrowDataType::LargeBinary,
+            _ => {}
+        }
+    }
+    fields
 }
 
 /// The columns of a table, those that are personal marked.
@@ -79,7 +85,7 @@ pub(crate) fn batches(table: &Table) -> Vec<(usize, Vec<ArrayRef>)> {
 }
 
 /// The same values, text and bytes with 64-bit offsets.
-fn with_offsets(array: ArrayRef) -> ArrayRef {
+pub(crate) fn with_offsets(array: ArrayRef) -> ArrayRef {
     if let Some(text) = array.as_any().downcast_ref::<Utf8ViewArray>() {
         text.iter().collect::<Utf8Array<i64>>().boxed()
     } else if let Some(bytes) = array.as_any().downcast_ref::<BinaryViewArray>() {

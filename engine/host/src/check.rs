@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use stagewright_contract::Digest;
 
 use crate::abi;
+use crate::executable::{Executable, check_command};
 
 /// Why a plugin cannot be used: what was found, and what was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,16 +44,38 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// A library that may be loaded: for this machine, of this major version, and the one that is pinned.
+/// A plugin that may be used: a library for this machine, of this major version, and the one that is pinned; or an
+/// executable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// Where it is, as an absolute path.
     pub path: PathBuf,
-    /// The digest of its bytes: the identity of its code in every key.
+    /// The identity of its code in every key: the digest of its bytes, or of all that it is made of.
     pub digest: Digest,
+    /// What kind of code it is.
+    pub code: Code,
 }
 
-/// Checks a library without running any of it. `pin` is the SHA-256 of the file, in hexadecimal digits.
+/// The code of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Code {
+    /// A dynamic library, to be loaded.
+    Library,
+    /// A program, to be started.
+    Executable(Executable),
+}
+
+impl Checked {
+    /// The files that its code is made of, with their digests.
+    pub fn files(&self) -> Vec<(PathBuf, Digest)> {
+        match &self.code {
+            Code::Library => vec![(self.path.clone(), self.digest)],
+            Code::Executable(executable) => executable.files.clone(),
+        }
+    }
+}
+
+/// Checks a library, or an executable file that begins with `#!`, without running any of it. `pin` is the SHA-256 of the file, in hexadecimal digits.
 ///
 /// # Errors
 /// When it may not be loaded.
@@ -73,6 +96,10 @@ pub fn check(path: &Path, pin: Option<&str>) -> Result<Checked, Refused> {
                 .with_help("put the pinned file there, or pin this one if you trust it"));
         }
     }
+    if bytes.starts_with(b"#!") {
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        return check_command(&[path.to_string_lossy().into_owned()], parent, &[]);
+    }
     inspect(&bytes).map_err(|(message, help)| {
         let refused = Refused::new(&path, message);
         match help {
@@ -80,14 +107,21 @@ pub fn check(path: &Path, pin: Option<&str>) -> Result<Checked, Refused> {
             None => refused,
         }
     })?;
-    Ok(Checked { path, digest: Digest::of(&bytes) })
+    Ok(Checked { path, digest: Digest::of(&bytes), code: Code::Library })
 }
 
 type Complaint = (String, Option<String>);
 
 fn inspect(bytes: &[u8]) -> Result<(), Complaint> {
-    let file = ElfBytes::<AnyEndian>::minimal_parse(bytes)
-        .map_err(|_| (format!("it is no ELF file: expected a dynamic library for {}", this_machine()), None))?;
+    let file = ElfBytes::<AnyEndian>::minimal_parse(bytes).map_err(|_| {
+        (
+            format!("it is no ELF file: expected a dynamic library for {}", this_machine()),
+            Some(
+                "a script begins with `#!` and the program that runs it; any other command is named with `command:`"
+                    .to_owned(),
+            ),
+        )
+    })?;
     let (wanted_machine, wanted_little) = this_elf();
     let found = &file.ehdr;
     let little = found.endianness == AnyEndian::Little;

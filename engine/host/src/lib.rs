@@ -17,6 +17,8 @@ mod check;
 #[cfg(feature = "host")]
 mod conformance;
 #[cfg(feature = "host")]
+mod executable;
+#[cfg(feature = "host")]
 mod library;
 #[cfg(feature = "host")]
 mod plugin;
@@ -28,10 +30,17 @@ mod worker;
 pub use manifest::{Answer, Manifest, PortManifest, Question, StageManifest};
 
 #[cfg(feature = "host")]
-pub use check::{Checked, Refused, check};
+pub use check::{Checked, Code, Refused, check};
 #[cfg(feature = "host")]
 pub use conformance::{Check, Outcome, conformance};
 #[cfg(feature = "host")]
-pub use plugin::{Isolation, Plugin};
+pub use executable::{Executable, check_command};
+#[cfg(feature = "host")]
+pub use plugin::{Isolation, Plugin, run_executable};
+
+/// The module with which a program in Python speaks the line protocol.
+#[cfg(feature = "host")]
+pub const PYTHON_MODULE: &str = include_str!("python/stagewright.py");
+
 #[cfg(feature = "host")]
 pub use worker::{Command, Ended, Execution, Launcher, find_program, read_table, serve};

@@ -12,7 +12,7 @@ use stagewright_contract::{
 
 use crate::abi::{self, log_level};
 use crate::call::{Request, Scratch, Watch};
-use crate::check::{Checked, Refused, check};
+use crate::check::{Checked, Code, Refused, check};
 use crate::failure::Failure;
 use crate::library::Library;
 use crate::manifest::{Answer, Manifest, Question, SecretManifest, SourceManifest, StageManifest, with_defaults};
@@ -28,7 +28,7 @@ pub enum Isolation {
     InProcess,
 }
 
-/// A dynamic library of stage types.
+/// A dynamic library or an executable with stage types.
 #[derive(Clone)]
 pub struct Plugin(Arc<Inner>);
 
@@ -58,7 +58,23 @@ impl Plugin {
         launcher: &Launcher,
         cache: Option<&Path>,
     ) -> Result<Self, Refused> {
-        let checked = check(path, pin)?;
+        Self::start(check(path, pin)?, isolation, launcher, cache)
+    }
+
+    /// Takes a plugin that was checked into use: see [`Plugin::load`].
+    ///
+    /// # Errors
+    /// When it does not say what it is, or cannot be started.
+    pub fn start(
+        checked: Checked,
+        isolation: Isolation,
+        launcher: &Launcher,
+        cache: Option<&Path>,
+    ) -> Result<Self, Refused> {
+        if isolation == Isolation::InProcess && checked.code != Code::Library {
+            return Err(Refused::new(&checked.path, "an executable runs in a process of its own")
+                .with_help("leave `isolation: in-process` out"));
+        }
         let (manifest, runner) = match isolation {
             Isolation::Process => {
                 let pool = Pool::new(launcher.clone(), checked.clone());
@@ -93,9 +109,14 @@ impl Plugin {
         &self.0.checked.path
     }
 
-    /// The digest of its file.
+    /// The identity of its code.
     pub fn digest(&self) -> Digest {
         self.0.checked.digest
+    }
+
+    /// The files that its code is made of, with their digests.
+    pub fn files(&self) -> Vec<(PathBuf, Digest)> {
+        self.0.checked.files()
     }
 
     /// Which limits hold for its code; none where it runs in this process.
@@ -274,6 +295,24 @@ impl ConfiguredStage for Configured {
         }?;
         put_all(context, artifacts)
     }
+}
+
+/// Has a program that speaks the line protocol run one stage for another stage type, in a process of its own that ends
+/// with the stage. `stage` is what the program's manifest would say, and `outputs` are the ports that there are.
+///
+/// # Errors
+/// The stage's own, or how the program broke.
+pub fn run_executable(
+    checked: Checked,
+    launcher: &Launcher,
+    stage: &StageManifest,
+    params: &Value,
+    outputs: &BTreeMap<String, Kind>,
+    context: &StageContext,
+) -> Result<BTreeMap<String, Artifact>, StageError> {
+    let (sources, secrets) = (BTreeMap::new(), BTreeMap::new());
+    let work = Work { stage, params, outputs, sources: &sources, secrets: &secrets };
+    Ok(Pool::new(launcher.clone(), checked).run(&work, context)?)
 }
 
 fn put_all(context: &mut StageContext, artifacts: BTreeMap<String, Artifact>) -> Result<(), StageError> {

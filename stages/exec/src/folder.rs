@@ -106,7 +106,9 @@ impl Folder {
                 })?;
                 Arc::new(table)
             }
-            Some(format) => ingest(format, &path, &file, output)?,
+            // What the reader advises is for parameters that there are not here.
+            Some(format) => ingest(format, &path, &file, output)
+                .map_err(|error| error.with_help(format!("the command wrote this file as its output `{port}`")))?,
             None => return Err(unreadable(&"its format is not known")),
         };
         check(&table, port, output)?;

@@ -5,6 +5,7 @@ mod environment;
 mod folder;
 mod metrics;
 mod ports;
+mod script;
 mod words;
 
 use stagewright_contract::StageType;
@@ -12,5 +13,5 @@ use stagewright_contract::StageType;
 /// The stage types of this crate.
 pub fn stage_types() -> Vec<StageType> {
     let code = env!("STAGEWRIGHT_CODE_DIGEST");
-    vec![StageType::of::<command::Command>(code)]
+    vec![StageType::of::<command::Command>(code), StageType::of::<script::Script>(code)]
 }

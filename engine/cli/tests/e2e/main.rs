@@ -14,6 +14,7 @@ mod cache;
 mod commands;
 mod compare;
 mod concurrent;
+mod exec;
 mod failure;
 mod hostile;
 mod layering;

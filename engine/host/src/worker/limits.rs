@@ -1,6 +1,6 @@
 //! What a worker gives up before it loads its library.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, RestrictionStatus, Ruleset, RulesetAttr,
@@ -8,6 +8,7 @@ use landlock::{
 };
 
 use super::protocol::Access;
+use crate::check::{Checked, Code};
 use crate::sys;
 
 /// What a library may read besides its inputs: other libraries, and what the C library and threads look at.
@@ -45,21 +46,28 @@ const NETWORK: &[&str] = &[
 ];
 
 /// Gives up everything else, for this process and whatever it starts, and says which limits hold.
-pub(super) fn apply(library: &Path, access: &Access, scratch: &Path) -> Vec<String> {
+pub(super) fn apply(checked: &Checked, access: &Access, scratch: &Path) -> Vec<String> {
     sys::no_core_dumps();
-    let mut limits = vec!["environment: empty".to_owned()];
-    match landlock(library, access, scratch) {
+    let (environment, files, own) = match &checked.code {
+        Code::Library => ("empty", "system libraries", std::slice::from_ref(&checked.path)),
+        Code::Executable(executable) => match &executable.readable {
+            Some(readable) => {
+                ("PATH and what makes Python repeat itself", "the system's programs and its own", readable.as_slice())
+            }
+            None => return vec!["files and network: not limited".to_owned()],
+        },
+    };
+    let mut limits = vec![format!("environment: {environment}")];
+    match landlock(own, access, scratch) {
         Ok(status) => {
             let network = if access.network { "not limited: the stage type asks for it" } else { "no TCP" };
             match status.ruleset {
                 RulesetStatus::FullyEnforced => {
-                    limits.push("files: inputs, scratch and system libraries alone".to_owned());
+                    limits.push(format!("files: inputs, scratch and {files} alone"));
                     limits.push(format!("network: {network}"));
                 }
                 RulesetStatus::PartiallyEnforced => {
-                    limits.push(
-                        "files: inputs, scratch and system libraries alone, as far as this kernel can".to_owned(),
-                    );
+                    limits.push(format!("files: inputs, scratch and {files} alone, as far as this kernel can"));
                     limits.push(format!("network: {network}, as far as this kernel can"));
                 }
                 RulesetStatus::NotEnforced => {
@@ -75,7 +83,7 @@ pub(super) fn apply(library: &Path, access: &Access, scratch: &Path) -> Vec<Stri
     limits
 }
 
-fn landlock(library: &Path, access: &Access, scratch: &Path) -> Result<RestrictionStatus, RulesetError> {
+fn landlock(own: &[PathBuf], access: &Access, scratch: &Path) -> Result<RestrictionStatus, RulesetError> {
     let abi = ABI::V6;
     let read = AccessFs::from_read(abi);
     let mut ruleset = Ruleset::default()
@@ -91,7 +99,7 @@ fn landlock(library: &Path, access: &Access, scratch: &Path) -> Result<Restricti
         .create()?
         .add_rules(path_beneath_rules(SYSTEM.iter().chain(network), read))?
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::from_file(abi)))?
-        .add_rules(path_beneath_rules([library], read))?
+        .add_rules(path_beneath_rules(own, read))?
         .add_rules(path_beneath_rules(&access.read, read))?
         .add_rules(path_beneath_rules([scratch], AccessFs::from_all(abi)))?
         .restrict_self()

@@ -9,6 +9,7 @@
 mod client;
 mod command;
 mod limits;
+mod lines;
 mod log;
 mod pool;
 mod process;

@@ -16,7 +16,7 @@ use super::process::Death;
 use super::protocol::{Access, FromWorker, RunStage, ToWorker};
 use super::transfer;
 use crate::call::Watch;
-use crate::check::{Checked, Refused};
+use crate::check::{Checked, Code, Refused};
 use crate::failure::Failure;
 use crate::manifest::{Answer, Manifest, Question, StageManifest};
 use crate::plugin::ContextWatch;
@@ -132,7 +132,10 @@ impl Pool {
                     _ => {}
                 },
                 &mut |process| {
-                    let used = process.memory();
+                    let used = match &self.checked.code {
+                        Code::Library => process.memory(),
+                        Code::Executable(_) => process.group_memory(),
+                    };
                     if used > limit {
                         return Some(too_much("the plugin", used, limit, context.memory().is_some()));
                     }

@@ -8,18 +8,20 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use stagewright_contract::Kind;
 
 use super::command::Command;
+use super::lines::{Lines, Requests};
 use super::protocol::{FromWorker, RunStage, ToWorker, receive, send};
 use super::{limits, transfer};
 use crate::call::{Request, Scratch, Watch};
-use crate::check::{Checked, check};
+use crate::check::{Checked, Code, Refused, check};
 use crate::failure::Failure;
 use crate::library::Library;
+use crate::manifest::Manifest;
 use crate::sys;
 
 /// How often progress is passed on.
@@ -46,34 +48,76 @@ fn start() -> io::Result<()> {
         Some((ToWorker::Execute(command), _)) => return execute(&command, &socket),
         _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "the first message is another")),
     };
-    let Checked { path, digest } = checked;
-    let limits = limits::apply(&path, &access, &scratch);
-    let talk = Arc::new(Talk { socket: socket.try_clone()?, cancelled: AtomicU64::new(0), progress: Mutex::new(None) });
+    let limits = limits::apply(&checked, &access, &scratch);
+    let talk = Arc::new(Talk {
+        socket: socket.try_clone()?,
+        cancelled: AtomicU64::new(0),
+        progress: Mutex::new(None),
+        requests: OnceLock::new(),
+    });
     let (sender, messages) = mpsc::channel();
     let listening = Arc::clone(&talk);
     std::thread::Builder::new().name("stagewright".to_owned()).spawn(move || listen(&socket, &listening, &sender))?;
-    let loaded = check(&path, None).and_then(|checked| {
-        if checked.digest != digest {
-            return Err(crate::check::Refused::new(&path, "the file has changed since it was planned with"));
-        }
-        Library::load(&checked)
-    });
-    let library = match loaded {
-        Ok(library) => library,
+    let mut code = match Loaded::load(&checked, &scratch) {
+        Ok(code) => code,
         Err(refused) => return talk.say(&FromWorker::Refused { message: refused.message, help: refused.help }),
     };
-    talk.say(&FromWorker::Loaded { manifest: Box::new(library.manifest().clone()), limits })?;
+    if let Loaded::Executable(lines) = &code {
+        let _ = talk.requests.set(lines.requests());
+    }
+    talk.say(&FromWorker::Loaded { manifest: Box::new(code.manifest().clone()), limits })?;
     for (message, files) in messages {
         match message {
             ToWorker::Plan { stage, params, question } => {
                 let watch = RunWatch { talk: &talk, run: 0 };
-                talk.say(&FromWorker::Planned(library.plan(&stage, &params, &question, &watch)))?;
+                let planned = match &mut code {
+                    Loaded::Library(library) => library.plan(&stage, &params, &question, &watch),
+                    Loaded::Executable(lines) => lines.plan(&stage, &params, &question, &watch),
+                };
+                talk.say(&FromWorker::Planned(planned))?;
             }
-            ToWorker::Run(run) => talk.say(&FromWorker::Ran(run_stage(&library, &run, files, &talk, &scratch)))?,
+            ToWorker::Run(run) => {
+                let ran = match &mut code {
+                    Loaded::Library(library) => run_stage(library, &run, files, &talk, &scratch),
+                    Loaded::Executable(lines) => {
+                        lines.run(&run, files, &RunWatch { talk: &talk, run: run.run }, &scratch)
+                    }
+                };
+                talk.say(&FromWorker::Ran(ran))?;
+            }
             ToWorker::Load { .. } | ToWorker::Execute(_) | ToWorker::Cancel { .. } => {}
         }
     }
     Ok(())
+}
+
+/// The code of a plugin, at work.
+enum Loaded {
+    Library(Library),
+    Executable(Box<Lines>),
+}
+
+impl Loaded {
+    fn load(checked: &Checked, scratch: &Path) -> Result<Self, Refused> {
+        let executable = match &checked.code {
+            Code::Executable(executable) => executable,
+            Code::Library => {
+                let now = check(&checked.path, None)?;
+                if now.digest != checked.digest {
+                    return Err(Refused::new(&checked.path, "the file has changed since it was planned with"));
+                }
+                return Library::load(&now).map(Self::Library);
+            }
+        };
+        Lines::start(executable, &checked.path, scratch).map(|lines| Self::Executable(Box::new(lines)))
+    }
+
+    fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Library(library) => library.manifest(),
+            Self::Executable(lines) => lines.manifest(),
+        }
+    }
 }
 
 /// Runs a command to its end, and ends as it ended. When the other side is gone before, everything ends.
@@ -103,6 +147,9 @@ fn listen(socket: &UnixStream, talk: &Talk, messages: &mpsc::Sender<(ToWorker, V
     while let Ok(Some((message, files))) = receive(socket) {
         if let ToWorker::Cancel { run } = message {
             talk.cancelled.store(run, Ordering::Relaxed);
+            if let Some(requests) = talk.requests.get() {
+                requests.cancel(run);
+            }
         } else if messages.send((message, files)).is_err() {
             break;
         }
@@ -158,6 +205,8 @@ struct Talk {
     /// The run that is to end.
     cancelled: AtomicU64,
     progress: Mutex<Option<Instant>>,
+    /// How to ask an executable for something.
+    requests: OnceLock<Requests>,
 }
 
 impl Talk {

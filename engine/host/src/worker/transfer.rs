@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::Mmap;
@@ -40,15 +41,40 @@ pub(super) fn write(artifact: &Artifact, file: &mut File) -> io::Result<()> {
 /// gets into the store.
 pub(super) fn pass_on(artifact: &Artifact, file: &mut File) -> io::Result<()> {
     let Artifact::Table(table) = artifact else { return write(artifact, file) };
+    write_table(table, file, true)
+}
+
+/// Writes a table as an Arrow IPC file; text as views, or else with 64-bit offsets.
+fn write_table(table: &Table, file: &mut File, string_views: bool) -> io::Result<()> {
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-    let schema = Arc::new(ArrowSchema::from_iter(arrow::fields(table)));
+    let fields = if string_views { arrow::fields(table) } else { arrow::fields_with_offsets(table) };
+    let schema = Arc::new(ArrowSchema::from_iter(fields));
     let options = WriteOptions { compression: None };
     let mut writer = FileWriter::try_new(&mut *file, Arc::clone(&schema), None, options).map_err(invalid)?;
     for (rows, arrays) in arrow::batches(table) {
+        let arrays = if string_views { arrays } else { arrays.into_iter().map(arrow::with_offsets).collect() };
         let batch = RecordBatch::try_new(rows, Arc::clone(&schema), arrays).map_err(invalid)?;
         writer.write(&batch, None).map_err(invalid)?;
     }
     writer.finish().map_err(invalid)
+}
+
+/// In the worker: an input as a file of this path, for a program. Only a table with text that is to have offsets is
+/// written anew.
+pub(super) fn lay_down(kind: Kind, mut file: File, path: &Path, string_views: bool) -> io::Result<()> {
+    let mut target = File::create_new(path)?;
+    if kind == Kind::Table && !string_views {
+        let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
+        let artifact = mapped(kind, file.try_clone()?.into()).map_err(invalid)?;
+        if let Artifact::Table(table) = &artifact
+            && arrow::fields(table) != arrow::fields_with_offsets(table)
+        {
+            return write_table(table, &mut target, false);
+        }
+    }
+    // Both sides of the connection share a position in a file.
+    file.rewind()?;
+    io::copy(&mut file, &mut target).map(drop)
 }
 
 /// In the worker: an input, mapped.
@@ -77,6 +103,11 @@ pub(super) fn read(kind: Kind, file: &mut File) -> Result<Artifact, String> {
 /// # Errors
 /// What of it is no table that can be stored.
 pub fn read_table(file: &mut File) -> Result<Table, String> {
+    let mut magic = [0; 6];
+    let is_arrow = file.rewind().and_then(|()| file.read_exact(&mut magic)).is_ok() && &magic == b"ARROW1";
+    if !is_arrow {
+        return Err("it is no Arrow IPC file".to_owned());
+    }
     // The reader panics on some files that are no tables.
     catch_unwind(AssertUnwindSafe(|| table(file))).unwrap_or_else(|_| Err("it is no Arrow IPC file".to_owned()))
 }
