@@ -14,7 +14,7 @@ use stagewright_host::{Command as Process, Ended, Execution, Launcher, find_prog
 
 use crate::environment::{self, Declared};
 use crate::folder::Folder;
-use crate::ports::{self, Output, check_file, check_name, default_file};
+use crate::ports::{self, Output, check_file, check_input, default_file};
 use crate::words::{CommandLine, Piece, pieces};
 
 /// The file of the parameters in the folder of a command.
@@ -86,8 +86,8 @@ with:
     }
 
     fn check_inputs(&self, inputs: &BTreeMap<String, Kind>) -> Result<(), ParamError> {
-        for port in inputs.keys() {
-            check_name(port, "")?;
+        for (port, kind) in inputs {
+            check_input(port, *kind)?;
         }
         for port in self.inputs.keys().filter(|port| !inputs.contains_key(*port)) {
             let near = nearest(port, inputs.keys().map(String::as_str));

@@ -159,6 +159,15 @@ pub(crate) fn default_file(folder: &str, port: &str, kind: Kind) -> String {
     format!("{folder}/{port}.{ending}")
 }
 
+/// Whether an input can be handed to a program.
+pub(crate) fn check_input(port: &str, kind: Kind) -> Result<(), ParamError> {
+    if kind == Kind::Files {
+        return Err(ParamError::new("", format!("input `{port}` is a set of files, which no program is given yet"))
+            .with_help("connect a table, metrics, a model or a figure"));
+    }
+    check_name(port, "")
+}
+
 /// A port's name is part of the names of files and of references.
 pub(crate) fn check_name(port: &str, path: &str) -> Result<(), ParamError> {
     let good = !port.is_empty() && port.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');

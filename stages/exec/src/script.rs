@@ -14,7 +14,7 @@ use stagewright_host::{Checked, Code, Executable, Launcher, PYTHON_MODULE, Stage
 
 use crate::environment::{self, Declared};
 use crate::folder::{Folder, check};
-use crate::ports::{self, Output, check_name};
+use crate::ports::{self, Output, check_input};
 
 const RUNNER: &str = include_str!("python/runner.py");
 
@@ -88,7 +88,7 @@ with:
     }
 
     fn check_inputs(&self, inputs: &BTreeMap<String, Kind>) -> Result<(), ParamError> {
-        inputs.keys().try_for_each(|port| check_name(port, ""))
+        inputs.iter().try_for_each(|(port, kind)| check_input(port, *kind))
     }
 
     fn personal(&self, inputs: &PersonalColumns) -> PersonalColumns {
