@@ -5,8 +5,6 @@ mod outputs;
 mod tests;
 mod verdicts;
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagewright_compare as compare;
@@ -16,6 +14,7 @@ use stagewright_contract::{
 use stagewright_frame::to_frame;
 
 use crate::outputs::{personal, put};
+use crate::shares::{self, Shares};
 use arms::Test;
 use verdicts::Verdicts;
 
@@ -65,9 +64,10 @@ pub struct AbTest {
     /// adjusted for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     covariate: Option<String>,
-    /// The planned share of each arm by its name, in any proportion (`{ a: 1, b: 2 }`); all the same when left out.
+    /// The planned share of each arm by its name, in any proportion (`{ a: 1, b: 2 }`), where no table of shares is
+    /// connected; without either, all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    shares: Option<BTreeMap<String, f64>>,
+    shares: Option<Shares>,
     /// What becomes of an assigned unit without an outcome.
     #[serde(default)]
     missing: Missing,
@@ -246,6 +246,12 @@ with: { unit: user_id, control: nobody, covariate: earlier_revenue, metrics: [
                  true and false).",
             )
             .optional(),
+            Port::input(
+                "shares",
+                Kind::Table,
+                "The planned share of each arm: `arm`, `share`, as `evaluate.thompson_sampling` puts them out.",
+            )
+            .optional(),
             Port::output(
                 "results",
                 Kind::Table,
@@ -305,11 +311,7 @@ with: { unit: user_id, control: nobody, covariate: earlier_revenue, metrics: [
                     .with_help("give one of them another `name`"));
             }
         }
-        for (arm, share) in self.shares.iter().flatten() {
-            if !(*share > 0.0 && share.is_finite()) {
-                return Err(ParamError::new(format!("shares/{arm}"), format!("a share is above 0, not {share}")));
-            }
-        }
+        self.shares.as_ref().map_or(Ok(()), shares::check)?;
         if self.covariate.is_some() && self.metrics.iter().all(|metric| metric.kind != MetricKind::Mean) {
             return Err(ParamError::new("covariate", "only metrics of kind `mean` are adjusted, and there is none")
                 .with_help("say `kind: mean`, which of a column of 0 and 1 is the share, or leave `covariate` out"));

@@ -4,7 +4,9 @@
 
 use polars::prelude::{DataFrame, df};
 use serde_json::json;
-use stagewright_evaluate::{AbTest, Campaign, Classification, Clustering, Drift, Ranking, Regression, stage_types};
+use stagewright_evaluate::{
+    AbTest, Assign, Campaign, Classification, Clustering, Drift, Ranking, Regression, ThompsonSampling, stage_types,
+};
 use stagewright_frame::testkit::conformance;
 
 fn pairs(of: impl Fn(i64) -> i64) -> DataFrame {
@@ -106,6 +108,22 @@ fn ab_test() {
 }
 
 #[test]
+fn assign_and_thompson_sampling() {
+    let users = df!["user_id" => (0..90).collect::<Vec<i64>>(), "age" => (20..110).collect::<Vec<i64>>()].unwrap();
+    let shares = df!["arm" => ["a", "b"], "share" => [0.25, 0.75]].unwrap();
+    conformance::<Assign>(&json!({ "round": 2 }), &[("table", users.clone()), ("shares", shares)]);
+    conformance::<Assign>(&json!({ "shares": { "x": 1, "y": 1 }, "arm": "variant" }), &[("table", users)]);
+    let responses = df![
+        "arm" => (0..90).map(|i| ["a", "b", "c"][i % 3]).collect::<Vec<_>>(),
+        "bought" => (0..90).map(|i| i % 7 == 0).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    let previous = df!["arm" => ["a", "d"], "successes" => [1_i64, 2], "trials" => [10_i64, 20]].unwrap();
+    let params = json!({ "success": "bought", "floor": 0.1 });
+    conformance::<ThompsonSampling>(&params, &[("responses", responses), ("previous", previous)]);
+}
+
+#[test]
 fn campaign() {
     let flag = |every: i64| (0..40).map(|i| i64::from(i % every == 0)).collect::<Vec<_>>();
     let responses = df![
@@ -188,7 +206,17 @@ fn clustering() {
 #[test]
 fn descriptors_are_sound() {
     let names: Vec<_> = stage_types().iter().map(|stage_type| stage_type.name().to_owned()).collect();
-    let types = ["ab_test", "campaign", "classification", "clustering", "drift", "ranking", "regression"];
+    let types = [
+        "ab_test",
+        "assign",
+        "campaign",
+        "classification",
+        "clustering",
+        "drift",
+        "ranking",
+        "regression",
+        "thompson_sampling",
+    ];
     assert_eq!(names, types.map(|name| format!("evaluate.{name}")));
     for stage_type in stage_types() {
         let descriptor = stage_type.descriptor();

@@ -9,6 +9,7 @@ use stagewright_frame::{Ids, nearest};
 use super::{AbTest, Missing};
 use crate::amounts::amounts;
 use crate::groups::Groups;
+use crate::shares::{Shares, planned};
 use crate::units::{Keys, Units};
 
 /// A test that was read: all its units, in arms.
@@ -64,7 +65,7 @@ impl Test {
             }
         }
         let control = control(&arms, &stage.control)?;
-        let shares = shares(&arms, stage.shares.as_ref())?;
+        let shares = shares(&arms, planned(stage.shares.as_ref(), context)?.as_ref())?;
         let codes = stage.unit.as_ref().map(|unit| units(unit, assignment, outcomes, &groups.codes)).transpose()?;
 
         let mut values = BTreeMap::new();
@@ -145,7 +146,7 @@ fn with_arms(error: StageError, name: &str, arms: &[Arm]) -> StageError {
 }
 
 /// The planned share of each arm.
-fn shares(arms: &[Arm], planned: Option<&BTreeMap<String, f64>>) -> Result<Vec<f64>, StageError> {
+fn shares(arms: &[Arm], planned: Option<&Shares>) -> Result<Vec<f64>, StageError> {
     let Some(planned) = planned else { return Ok(vec![1.0 / arms.len() as f64; arms.len()]) };
     let names = || arms.iter().map(|arm| arm.name.as_str());
     if let Some(unknown) = planned.keys().find(|name| names().all(|arm| arm != *name)) {
