@@ -204,9 +204,12 @@ pub(crate) struct PluginArgs {
 pub(crate) enum PluginCommand {
     /// Run every stage type of a plugin over made-up tables, and say where it breaks the rules
     Check {
-        /// The library
+        /// The library, or an executable file; with arguments, the command of an executable
         #[arg(value_name = "PATH")]
         path: PathBuf,
+        /// The arguments of the command, such as `plugin.py`
+        #[arg(value_name = "ARG", trailing_var_arg = true)]
+        args: Vec<String>,
     },
     /// Write a project that builds and passes `plugin check`
     New {
@@ -225,6 +228,8 @@ pub(crate) enum PluginLanguage {
     C,
     /// Rust, with the SDK from this program's repository
     Rust,
+    /// Python, with the module that speaks the line protocol
+    Python,
 }
 
 #[derive(Debug, Args)]

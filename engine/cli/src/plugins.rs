@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use stagewright_core::{Diagnostic, Diagnostics, PluginSpec, Registry, Sources};
-use stagewright_host::{Isolation, Launcher, Plugin, Refused};
+use stagewright_host::{Checked, Isolation, Launcher, Plugin, Refused, check_command};
+use stagewright_runtime::find_files;
 
 use crate::failure::Failure;
 use crate::registry::registry;
@@ -47,11 +48,23 @@ impl Types {
         for spec in named {
             let base = sources.get(spec.span.source).map(|source| source.base.clone()).unwrap_or_default();
             let isolation = if spec.in_process { Isolation::InProcess } else { Isolation::Process };
-            let path = base.join(&spec.path);
-            if self.plugins.iter().any(|known| known.path() == path) {
-                continue;
-            }
-            match load(&path, spec.sha256.as_deref(), isolation) {
+            let loaded = if spec.command.is_empty() {
+                let path = base.join(&spec.path);
+                if self.plugins.iter().any(|known| known.path() == path) {
+                    continue;
+                }
+                load(&path, spec.sha256.as_deref(), isolation)
+            } else {
+                let mut code = Vec::new();
+                for pattern in &spec.code {
+                    match find_files(&base, pattern) {
+                        Ok(files) => code.extend(files),
+                        Err(error) => mistakes.push(Diagnostic::new(spec.span, error.message, "`code` of this plugin")),
+                    }
+                }
+                check_command(&spec.command, &base, &code).and_then(|checked| start(checked, isolation))
+            };
+            match loaded {
                 Ok(plugin) => {
                     if let Err(message) = self.add(plugin) {
                         mistakes.push(Diagnostic::new(spec.span, message, "expected another name in its manifest"));
@@ -114,6 +127,12 @@ pub(crate) fn paths() -> Vec<PathBuf> {
 pub(crate) fn load(path: &Path, pin: Option<&str>, isolation: Isolation) -> Result<Plugin, Refused> {
     let cache = user_folder("XDG_CACHE_HOME", ".cache");
     Plugin::load(path, pin, isolation, &launcher(), cache.as_deref())
+}
+
+/// Takes a plugin that was checked into use as this program does it.
+pub(crate) fn start(checked: Checked, isolation: Isolation) -> Result<Plugin, Refused> {
+    let cache = user_folder("XDG_CACHE_HOME", ".cache");
+    Plugin::start(checked, isolation, &launcher(), cache.as_deref())
 }
 
 /// This program as its own worker.

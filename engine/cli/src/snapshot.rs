@@ -208,7 +208,7 @@ pub(crate) fn write(
         run: outcome.run.clone(),
         forgotten,
         sources,
-        plugins: said.plugins.iter().map(|plugin| (plugin.path().to_owned(), plugin.digest())).collect(),
+        plugins: said.plugins.iter().flat_map(Plugin::files).collect(),
         secrets,
         workflow: plan.workflow.clone(),
         comparison: said.comparison.cloned(),

@@ -4,13 +4,18 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Node, Span, Value};
 use crate::spec::{expect_map, known_keys, text};
 
-const PLUGIN_KEYS: &[&str] = &["path", "sha256", "isolation"];
+const PLUGIN_KEYS: &[&str] = &["path", "command", "code", "sha256", "isolation"];
 
 /// A plugin as a workflow names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginSpec {
-    /// The path of the library; a relative one starts from the folder of the workflow.
+    /// The path of the library, or of an executable file; a relative one starts from the folder of the workflow. Empty
+    /// where there is a command.
     pub path: String,
+    /// The words of the command of an executable.
+    pub command: Vec<String>,
+    /// Files that the code of an executable is made of besides: paths or patterns.
+    pub code: Vec<String>,
     /// Where the path stands.
     pub span: Span,
     /// The SHA-256 that the file must have, in hexadecimal digits.
@@ -37,16 +42,35 @@ pub(crate) fn parse(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<P
 
 fn plugin(node: &Node, diagnostics: &mut Diagnostics) -> Option<PluginSpec> {
     if let Value::Str(path) = &node.value {
-        return Some(PluginSpec { path: path.clone(), span: node.span, sha256: None, in_process: false });
+        return Some(PluginSpec {
+            path: path.clone(),
+            command: Vec::new(),
+            code: Vec::new(),
+            span: node.span,
+            sha256: None,
+            in_process: false,
+        });
     }
     if !expect_map(node, "a plugin", diagnostics) {
         return None;
     }
     known_keys(node, PLUGIN_KEYS, "a plugin", diagnostics);
-    let Some(path) = node.get("path") else {
+    let (path, command) = (node.get("path"), node.get("command"));
+    let Some(at) = path.or(command) else {
         diagnostics.push(Diagnostic::new(node.span, "the plugin has no path", "expected `path: FILE`"));
         return None;
     };
+    if let (Some(_), Some(command)) = (path, command) {
+        diagnostics.push(Diagnostic::new(command.span, "a plugin has a path or a command, not both", "expected one"));
+    }
+    let command = command.map(|command| texts(command, "`command`", diagnostics)).unwrap_or_default();
+    if let (Some(pin), None) = (node.get("sha256"), path) {
+        diagnostics.push(
+            Diagnostic::new(pin.span, "a command cannot be pinned", "expected `path:`")
+                .with_help("its code is several files, whose digests are part of the key"),
+        );
+    }
+    let code = node.get("code").map(|code| texts(code, "`code`", diagnostics)).unwrap_or_default();
     let sha256 = node.get("sha256").and_then(|node| {
         let pin = text(node, "a SHA-256", diagnostics)?;
         if pin.len() != 64 || !pin.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -69,5 +93,23 @@ fn plugin(node: &Node, diagnostics: &mut Diagnostics) -> Option<PluginSpec> {
             false
         }
     };
-    Some(PluginSpec { path: text(path, "a path", diagnostics)?, span: path.span, sha256, in_process })
+    let path = match path {
+        Some(path) => text(path, "a path", diagnostics)?,
+        None => String::new(),
+    };
+    Some(PluginSpec { path, command, code, span: at.span, sha256, in_process })
+}
+
+/// A list of texts that is not empty.
+fn texts(node: &Node, what: &str, diagnostics: &mut Diagnostics) -> Vec<String> {
+    match &node.value {
+        Value::Seq(items) if !items.is_empty() => {
+            items.iter().filter_map(|item| text(item, "a word", diagnostics)).collect()
+        }
+        _ => {
+            let message = format!("{what} must be a list of texts, this is {}", node.describe());
+            diagnostics.push(Diagnostic::new(node.span, message, "expected `[TEXT, …]`"));
+            Vec::new()
+        }
+    }
 }

@@ -102,11 +102,13 @@ pub fn workflow_schema(registry: &Registry) -> Value {
                 "items": { "anyOf": [{ "type": "string" }, {
                     "type": "object",
                     "properties": {
-                        "path": { "description": "The library.", "type": "string" },
+                        "path": { "description": "The library, or an executable file that begins with `#!`.", "type": "string" },
+                        "command": { "description": "The command of an executable that speaks the line protocol: see docs/executables.md.", "type": "array", "items": { "type": "string" }, "minItems": 1 },
+                        "code": { "description": "Files that the code of an executable is made of besides those that it names: paths or patterns.", "type": "array", "items": { "type": "string" }, "minItems": 1 },
                         "sha256": { "description": "The SHA-256 that the file must have.", "type": "string", "pattern": "^[0-9a-fA-F]{64}$" },
                         "isolation": { "description": "Where its code runs: in a worker process, so that a crash costs one stage (default), or in the program itself.", "enum": ["process", "in-process"] },
                     },
-                    "required": ["path"],
+                    "oneOf": [{ "required": ["path"] }, { "required": ["command"] }],
                     "additionalProperties": false,
                 }] },
             },

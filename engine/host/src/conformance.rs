@@ -18,7 +18,7 @@ use stagewright_contract::{
     StageContext, StageDescriptor, StageError, StageType, Table, TableColumn, Task,
 };
 
-use crate::check::Refused;
+use crate::check::{Checked, Code, Refused, check};
 use crate::plugin::{Isolation, Plugin};
 use crate::worker::Launcher;
 
@@ -78,7 +78,20 @@ pub fn conformance(
     limit: Duration,
     tell: &mut dyn FnMut(&Check),
 ) -> Result<Vec<Check>, Refused> {
-    let worker = Plugin::load(path, None, Isolation::Process, launcher, None)?;
+    conformance_of(&check(path, None)?, launcher, limit, tell)
+}
+
+/// Checks a plugin that may be an executable: see [`conformance`].
+///
+/// # Errors
+/// When the plugin is refused.
+pub fn conformance_of(
+    checked: &Checked,
+    launcher: &Launcher,
+    limit: Duration,
+    tell: &mut dyn FnMut(&Check),
+) -> Result<Vec<Check>, Refused> {
+    let worker = Plugin::start(checked.clone(), Isolation::Process, launcher, None)?;
     let mut kit = Kit { checks: Vec::new(), limit, tell };
     kit.record(None, "it is for this machine and version, and its manifest is sound", Outcome::Passed);
     let types = worker.stage_types();
@@ -87,8 +100,11 @@ pub fn conformance(
         usable.extend(kit.in_worker(stage_type).map(|trial| (stage_type.name().to_owned(), trial)));
     }
     // Only now, for a plugin that crashes takes this program along.
-    if kit.checks.iter().all(|check| !matches!(check.outcome, Outcome::Failed(_))) {
-        let library = Plugin::load(path, None, Isolation::InProcess, launcher, None)?;
+    if checked.code != Code::Library {
+        let why = "an executable always runs in a process of its own".to_owned();
+        kit.record(None, "it behaves alike as a library", Outcome::Skipped(why));
+    } else if kit.checks.iter().all(|check| !matches!(check.outcome, Outcome::Failed(_))) {
+        let library = Plugin::start(checked.clone(), Isolation::InProcess, launcher, None)?;
         for stage_type in library.stage_types() {
             if let Some((_, trial)) = usable.iter().find(|(name, _)| name == stage_type.name()) {
                 kit.as_library(&stage_type, trial);

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use stagewright_host::{Outcome, Plugin, conformance};
+use stagewright_host::{Outcome, PYTHON_MODULE, Plugin, check_command, conformance_of};
 
 use crate::args::{PluginArgs, PluginCommand, PluginLanguage};
 use crate::failure::{Failure, STAGE_FAILED};
@@ -14,6 +14,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const HEADER: &str = include_str!("../../../contract/include/stagewright.h");
 const C_SOURCE: &str = include_str!("plugin/plugin.c");
 const C_MAKEFILE: &str = include_str!("plugin/Makefile");
+const PYTHON_SOURCE: &str = include_str!("plugin/plugin.py");
 const RUST_SOURCE: &str = include_str!("plugin/lib.rs.txt");
 const RUST_MANIFEST: &str = include_str!("plugin/Cargo.toml.txt");
 /// What the templates say where the name of the plugin stands.
@@ -23,12 +24,12 @@ const SDK: &str = "SDK_PATH";
 
 pub(crate) fn run(args: &PluginArgs) -> Result<ExitCode, Failure> {
     match &args.command {
-        PluginCommand::Check { path } => check(path),
+        PluginCommand::Check { path, args } => check(path, args),
         PluginCommand::New { name, lang } => new(name, *lang),
     }
 }
 
-fn check(path: &Path) -> Result<ExitCode, Failure> {
+fn check(path: &Path, args: &[String]) -> Result<ExitCode, Failure> {
     let refused = |refused: stagewright_host::Refused| {
         let failure = Failure::usage(refused.to_string());
         match refused.help {
@@ -36,14 +37,23 @@ fn check(path: &Path) -> Result<ExitCode, Failure> {
             None => failure,
         }
     };
-    let plugin = Plugin::load(path, None, stagewright_host::Isolation::Process, &launcher(), None).map_err(refused)?;
+    let checked = if args.is_empty() {
+        stagewright_host::check(path, None)
+    } else {
+        let words: Vec<String> =
+            std::iter::once(path.to_string_lossy().into_owned()).chain(args.iter().cloned()).collect();
+        check_command(&words, Path::new("."), &[])
+    }
+    .map_err(refused)?;
+    let plugin =
+        Plugin::start(checked.clone(), stagewright_host::Isolation::Process, &launcher(), None).map_err(refused)?;
     println!("{} {}", plugin.manifest().name, plugin.manifest().version);
     for limit in plugin.limits().map_err(refused)? {
         println!("  limit    {limit}");
     }
     drop(plugin);
     let mut stage = None;
-    let checks = conformance(path, &launcher(), LIMIT, &mut |check| {
+    let checks = conformance_of(&checked, &launcher(), LIMIT, &mut |check| {
         if check.stage != stage {
             stage.clone_from(&check.stage);
             println!("{}", stage.as_deref().unwrap_or_default());
@@ -80,6 +90,7 @@ fn new(name: &str, language: PluginLanguage) -> Result<ExitCode, Failure> {
     let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk");
     let files: &[(&str, &str)] = match language {
         PluginLanguage::C => &[("stagewright.h", HEADER), ("plugin.c", C_SOURCE), ("Makefile", C_MAKEFILE)],
+        PluginLanguage::Python => &[("plugin.py", PYTHON_SOURCE), ("stagewright.py", PYTHON_MODULE)],
         PluginLanguage::Rust => &[("Cargo.toml", RUST_MANIFEST), ("src/lib.rs", RUST_SOURCE)],
     };
     for (file, text) in files {
@@ -91,6 +102,9 @@ fn new(name: &str, language: PluginLanguage) -> Result<ExitCode, Failure> {
     }
     let (build, library) = match language {
         PluginLanguage::C => ("make", format!("{name}.so")),
+        PluginLanguage::Python => {
+            ("python3 -m venv venv && venv/bin/pip install pyarrow", "venv/bin/python plugin.py".to_owned())
+        }
         PluginLanguage::Rust => ("cargo build --release", format!("target/release/lib{name}.so")),
     };
     println!("wrote `{name}`; in it, `{build}`, and then `stagewright plugin check {library}`");

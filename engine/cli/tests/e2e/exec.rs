@@ -381,3 +381,26 @@ fn a_virtual_environment_without_pyarrow_is_told_from_a_script_that_fails() {
     assert!(output.contains("has no pyarrow"), "{output}");
     assert!(output.contains("[space]/venv/bin/python -m pip install pyarrow"), "{output}");
 }
+
+/// The project that `plugin new` writes keeps the rules, and its stage types are planned and cached like any other.
+#[test]
+fn a_plugin_in_python_is_one_like_any_other() {
+    let Some(venv) = venv("pyarrow") else { return };
+    let space = TestSpace::new();
+    let python = venv.join("bin/python").display().to_string();
+    assert_eq!(space.run("plugin new mine --lang python").code, Some(0));
+    let checked = space.run_args(&["plugin", "check", &python, "mine/plugin.py"]);
+    assert!(checked.code == Some(0) && checked.stdout.contains("0 failed"), "{checked}");
+    space.write("people.csv", PEOPLE);
+    let workflow = format!(
+        "workflow: plugin\nplugins: [{{ command: [{python}, mine/plugin.py] }}]\nstages:\n  people: {{ uses: ingest.csv, \
+         with: {{ path: people.csv }} }}\n  a: {{ uses: mine.count, inputs: {{ table: people }} }}\n"
+    );
+    space.write("workflow.yaml", &workflow);
+    assert_eq!(space.summary("").executed(), ["a", "people"]);
+    assert!(space.run("get a.metrics").stdout.contains("\"value\": 3.0"));
+    assert_eq!(space.summary("").executed(), [""; 0]);
+    // Its code is part of the key.
+    space.replace("mine/plugin.py", "len(inputs[\"table\"])", "1 + len(inputs[\"table\"])");
+    assert_eq!(space.summary("").executed(), ["a"]);
+}
