@@ -93,7 +93,7 @@ impl Stage for Assign {
         let whole: f64 = shares.values().sum();
         let of_unit: Vec<Option<&str>> = (0..ids.len() as u32)
             .map(|code| {
-                let draw: f64 = context.rng(&format!("round {}: {}", self.round, ids.text(code))).random();
+                let draw: f64 = context.rng(&format!("arm of round {}: {}", self.round, ids.text(code))).random();
                 arm_at(&shares, draw * whole)
             })
             .collect();

@@ -16,6 +16,7 @@ mod per_row;
 mod ranking;
 mod regression;
 mod shares;
+mod simulate_responses;
 mod sums;
 mod thompson_sampling;
 mod units;
@@ -28,6 +29,7 @@ pub use clustering::Clustering;
 pub use drift::Drift;
 pub use ranking::{Ranking, RankingUsers};
 pub use regression::Regression;
+pub use simulate_responses::SimulateResponses;
 pub use thompson_sampling::ThompsonSampling;
 
 use stagewright_contract::StageType;
@@ -44,6 +46,7 @@ pub fn stage_types() -> Vec<StageType> {
         StageType::of::<Drift>(code),
         StageType::of::<Ranking>(code),
         StageType::of::<Regression>(code),
+        StageType::of::<SimulateResponses>(code),
         StageType::of::<ThompsonSampling>(code),
     ]
 }

@@ -5,7 +5,8 @@
 use polars::prelude::{DataFrame, df};
 use serde_json::json;
 use stagewright_evaluate::{
-    AbTest, Assign, Campaign, Classification, Clustering, Drift, Ranking, Regression, ThompsonSampling, stage_types,
+    AbTest, Assign, Campaign, Classification, Clustering, Drift, Ranking, Regression, SimulateResponses,
+    ThompsonSampling, stage_types,
 };
 use stagewright_frame::testkit::conformance;
 
@@ -239,4 +240,15 @@ fn descriptors_are_sound() {
     let ranking = stage_types().into_iter().find(|stage_type| stage_type.name() == "evaluate.ranking").unwrap();
     let k = &ranking.descriptor().params["properties"]["k"];
     assert_eq!((&k["items"]["minimum"], &k["minItems"], &k["uniqueItems"]), (&json!(1), &json!(1), &json!(true)));
+}
+
+#[test]
+fn simulated_responses() {
+    let assigned = df![
+        "user_id" => (0..40_i64).collect::<Vec<_>>(),
+        "arm" => (0..40).map(|i| if i % 3 == 0 { "a" } else { "b" }).collect::<Vec<_>>(),
+    ];
+    let rates = json!({ "open": 0.5, "click": 0.5, "convert": 0.5 });
+    let params = json!({ "round": 3, "rates": { "a": rates.clone(), "b": rates } });
+    conformance::<SimulateResponses>(&params, &[("table", assigned.unwrap())]);
 }

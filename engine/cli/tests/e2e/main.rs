@@ -18,6 +18,7 @@ mod exec;
 mod failure;
 mod hostile;
 mod layering;
+mod learning;
 mod messages;
 mod mistakes;
 mod plugins;

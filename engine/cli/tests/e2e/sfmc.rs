@@ -55,7 +55,7 @@ fn service(trouble: f64, seed: u64) -> StandIn {
 }
 
 /// The library, which is built because the tests depend on it.
-fn plugin() -> String {
+pub(crate) fn plugin() -> String {
     let program = std::env::current_exe().unwrap();
     let library = program.parent().unwrap().join("libstagewright_sfmc.so");
     assert!(library.exists(), "{}", library.display());
