@@ -40,10 +40,10 @@ fn the_better_arm_gets_more_of_each_round_and_most_of_the_last() {
         assert!(metric(&found, "next_4.share:frequency") > 0.9, "{seed}");
     }
     // It follows the responses, not the name.
-    let found = run(&space, &["params.truth.popular.click=0.3", "params.truth.frequency.click=0.15"]);
+    let found = run(&space, &["params.popular=0.25", "params.frequency=0.15"]);
     assert!(metric(&found, "next_4.share:frequency") < 0.1);
     // With nothing to find, neither is taken for proven.
-    let found = run(&space, &["params.truth.frequency.click=0.15"]);
+    let found = run(&space, &["params.frequency=0.15"]);
     assert!((0.01..0.99).contains(&metric(&found, "next_4.probability_best:frequency")));
 }
 
