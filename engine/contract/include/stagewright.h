@@ -22,7 +22,8 @@
  *   - What is passed to a function is borrowed until that function returns, unless it says otherwise. What a function
  *     is given by the host is borrowed until the plugin's own function (`create`, `plan`, `run`) returns.
  *   - A function that returns `int32_t` gives 0 for success. Any other value is a failure: call `host->fail` before.
- *   - Nothing may be thrown across: no C++ exception, no panic, no longjmp.
+ *   - Nothing may be thrown across: no C++ exception, no panic, no longjmp. In C++, catch `std::exception` and `...`
+ *     in every function that the host calls, and give them to `host->fail`.
  *   - A stage is used by one thread at a time, not always by the same. Different stages of a plugin may run at once in
  *     one process. `log`, `progress` and `cancelled` may be called from any thread until the plugin's function
  *     returns, everything else from the thread that called it.

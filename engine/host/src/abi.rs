@@ -114,12 +114,12 @@ pub struct Plugin {
     pub struct_size: usize,
     pub abi_minor: u32,
     pub needs_minor: u32,
-    pub manifest: Option<unsafe extern "C" fn() -> *const c_char>,
-    pub create: Option<unsafe extern "C" fn(*const Host, *const c_char, *const c_char, *mut *mut c_void) -> i32>,
-    pub run: Option<unsafe extern "C" fn(*const Host, *mut c_void) -> i32>,
-    pub destroy: Option<unsafe extern "C" fn(*mut c_void)>,
-    pub plan: Option<unsafe extern "C" fn(*const Host, *mut c_void, *const c_char, *mut *const c_char) -> i32>,
+    pub manifest: Option<unsafe extern "C-unwind" fn() -> *const c_char>,
+    pub create: Option<unsafe extern "C-unwind" fn(*const Host, *const c_char, *const c_char, *mut *mut c_void) -> i32>,
+    pub run: Option<unsafe extern "C-unwind" fn(*const Host, *mut c_void) -> i32>,
+    pub destroy: Option<unsafe extern "C-unwind" fn(*mut c_void)>,
+    pub plan: Option<unsafe extern "C-unwind" fn(*const Host, *mut c_void, *const c_char, *mut *const c_char) -> i32>,
 }
 
 /// The entry symbol's type.
-pub type Entry = unsafe extern "C" fn(host_minor: u32) -> *const Plugin;
+pub type Entry = unsafe extern "C-unwind" fn(host_minor: u32) -> *const Plugin;

@@ -88,7 +88,7 @@ macro_rules! export_plugin {
             // The one symbol of its name in the library.
             #[allow(unsafe_code)]
             #[unsafe(no_mangle)]
-            extern "C" fn stagewright_plugin_v1(_host_minor: u32) -> *const $crate::abi::Plugin {
+            extern "C-unwind" fn stagewright_plugin_v1(_host_minor: u32) -> *const $crate::abi::Plugin {
                 <Library as $crate::guest::Exported>::PLUGIN
             }
         };
@@ -112,11 +112,11 @@ struct Stage {
     answer: Mutex<CString>,
 }
 
-unsafe extern "C" fn manifest<E: Exported + ?Sized>() -> *const c_char {
+unsafe extern "C-unwind" fn manifest<E: Exported + ?Sized>() -> *const c_char {
     catch_unwind(|| E::exports().manifest.as_ptr()).unwrap_or(std::ptr::null())
 }
 
-unsafe extern "C" fn create<E: Exported + ?Sized>(
+unsafe extern "C-unwind" fn create<E: Exported + ?Sized>(
     host: *const Host,
     stage_type: *const c_char,
     params: *const c_char,
@@ -148,12 +148,12 @@ fn failure(error: &ParamError) -> Failure {
     }
 }
 
-unsafe extern "C" fn destroy(stage: *mut c_void) {
+unsafe extern "C-unwind" fn destroy(stage: *mut c_void) {
     // SAFETY: as the header says: `create` made it, and it is not used any more. A panic while it is dropped ends here.
     let _ = catch_unwind(|| drop(unsafe { Box::from_raw(stage.cast::<Stage>()) }));
 }
 
-unsafe extern "C" fn plan(
+unsafe extern "C-unwind" fn plan(
     host: *const Host,
     stage: *mut c_void,
     question: *const c_char,
@@ -202,7 +202,7 @@ fn answer_of(stage: &dyn ConfiguredStage, question: &Question) -> Answer {
     }
 }
 
-unsafe extern "C" fn run(host: *const Host, stage: *mut c_void) -> i32 {
+unsafe extern "C-unwind" fn run(host: *const Host, stage: *mut c_void) -> i32 {
     guarded(host, || {
         // SAFETY: as the header says: `create` made it and `destroy` did not see it yet.
         let stage = unsafe { &*stage.cast::<Stage>() };

@@ -51,6 +51,27 @@ fn ends_of_the_process() {
     );
 }
 
+/// What a plugin in C++ throws costs its own stage, and is an error like any other where it is caught.
+#[test]
+fn exceptions_do_not_cross() {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "g++".into());
+    if let Err(error) = std::process::Command::new(&compiler).arg("--version").output() {
+        println!("skipped: there is no C++ compiler `{}` ({error})", compiler.display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let library = common::build(&compiler, &["-std=c++11"], "tests/plugins/throws.cpp", folder.path(), "throws", &[]);
+    let plugin = Plugin::load(&library, None, Isolation::Process, &launcher(), None).unwrap();
+    let run = |caught: bool| Trial::of(&of(&plugin, "throws.stage"), json!({ "caught": caught })).run().unwrap_err();
+    assert_eq!(told(&run(true)), "Data: the row is from the future\n  help: look at where it comes from");
+    let thrown = run(false);
+    assert_eq!((thrown.kind, thrown.message.as_str()), (ErrorKind::Bug, "an exception left the plugin (SIGABRT)"));
+    let help = thrown.help.unwrap();
+    assert!(help.starts_with("exceptions must be caught before they reach the boundary"), "{help}");
+    // The next stage has a worker again.
+    assert_eq!(run(true).kind, ErrorKind::Data);
+}
+
 /// What can be seen without a worker: the same message in both places.
 #[test]
 fn outputs_that_cannot_be_used() {

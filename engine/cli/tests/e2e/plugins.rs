@@ -218,6 +218,26 @@ fn plugins_of_the_environment_are_listed_and_described() {
     assert!(output.stderr.contains("warning: the plugin `[space]/.home/stagewright/plugins/broken.so` is refused"));
 }
 
+/// The workflow names no plugin: it comes from the environment, or from the user's own folder.
+#[test]
+fn plugins_of_the_environment_and_of_the_folder_run() {
+    let space = campaign();
+    let digests = space.summary("").digests();
+    space.replace("workflow.yaml", "plugins: [uplift.so]\n", "");
+    assert_eq!(space.run("run").code, Some(2));
+    let library = std::fs::read(space.path("uplift.so")).unwrap();
+    let run = |plugins: &str| {
+        let output = space.command(&["run", "--json"]).env("STAGEWRIGHT_PLUGINS", plugins).output().unwrap();
+        Summary::of(&serde_json::from_slice(&output.stdout).unwrap())
+    };
+    // It is the same library, wherever it was found.
+    let found = run(&space.path("uplift.so").to_string_lossy());
+    assert_eq!((found.executed(), found.digests()), (Vec::new(), digests.clone()));
+    space.write(".home/stagewright/plugins/uplift.so", library);
+    let found = space.summary("");
+    assert_eq!((found.executed(), found.digests()), (Vec::new(), digests));
+}
+
 #[test]
 fn a_new_plugin_in_c_builds_and_passes() {
     let space = TestSpace::new();

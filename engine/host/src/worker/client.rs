@@ -118,12 +118,14 @@ fn cause(process: &Process, status: ExitStatus) -> (String, &'static str) {
     }
     let signal = status.signal().unwrap_or_default();
     let printed = process.printed();
+    // The C++ library says the one where nobody is there to catch, Rust the other where it would have to.
+    let thrown = ["terminate called", "cannot catch foreign exceptions"].iter().any(|end| printed.contains(end));
     match signal {
         _ if printed.contains("has overflowed its stack") => (
             format!("the plugin overflowed its stack ({})", signal_name(signal)),
             "a recursion without end, or very large local variables: a bug in the plugin, which costs this stage only",
         ),
-        libc::SIGABRT if printed.contains("terminate called") => (
+        libc::SIGABRT if thrown => (
             "an exception left the plugin (SIGABRT)".to_owned(),
             "exceptions must be caught before they reach the boundary: a bug in the plugin, which costs this stage only",
         ),

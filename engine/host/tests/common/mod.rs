@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -17,11 +17,24 @@ pub(crate) fn compile(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
 
 /// Compiles a plugin in C, whose path starts from this crate, into a folder.
 pub(crate) fn compile_file(source: &str, folder: &Path, name: &str, options: &[&str]) -> PathBuf {
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| OsString::from("cc"));
+    build(&compiler, &["-std=c99"], source, folder, name, options)
+}
+
+/// Compiles a plugin of some dialect, whose path starts from this crate, into a folder.
+pub(crate) fn build(
+    compiler: &OsStr,
+    dialect: &[&str],
+    source: &str,
+    folder: &Path,
+    name: &str,
+    options: &[&str],
+) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let library = folder.join(format!("{name}.so"));
-    let compiler = std::env::var_os("CC").unwrap_or_else(|| OsString::from("cc"));
     let output = Command::new(compiler)
-        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wno-unused-result", "-Wno-infinite-recursion", "-O1", "-g"])
+        .args(dialect)
+        .args(["-Wall", "-Wextra", "-Werror", "-Wno-unused-result", "-Wno-infinite-recursion", "-O1", "-g"])
         .args(["-fPIC", "-shared", "-fvisibility=hidden"])
         .args(options)
         .arg("-I")
