@@ -23,8 +23,12 @@ impl Types {
     pub(crate) fn everywhere() -> Result<Self, Failure> {
         let mut types = Self { registry: registry(), plugins: Vec::new() };
         for found in found() {
-            match load(&found.path, None, Isolation::Process).map_err(|refused| (refused.to_string(), refused.help)) {
-                Ok(plugin) => types.add(plugin).map_err(Failure::usage)?,
+            let loaded = load(&found.path, None, Isolation::Process);
+            let added = loaded
+                .map_err(|refused| (refused.to_string(), refused.help))
+                .and_then(|plugin| types.add(plugin).map_err(|message| (message, None)));
+            match added {
+                Ok(()) => {}
                 // What somebody put into the folder must not keep all workflows from running.
                 Err((message, _)) if !found.asked_for => eprintln!("warning: {message}"),
                 Err((message, help)) => {

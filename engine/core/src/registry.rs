@@ -29,15 +29,17 @@ impl Registry {
     /// Adds stage types.
     ///
     /// # Errors
-    /// The name of the first that there is already; those after it are not added.
+    /// The name of the first that there is already; none of them is added then.
     pub fn add(&mut self, types: impl IntoIterator<Item = StageType>) -> Result<(), String> {
+        let mut added = BTreeMap::new();
         for stage_type in types {
             let name = stage_type.name().to_owned();
-            if self.types.contains_key(&name) {
+            if self.types.contains_key(&name) || added.contains_key(&name) {
                 return Err(name);
             }
-            self.types.insert(name, Entry { stage_type, validator: OnceLock::new() });
+            added.insert(name, Entry { stage_type, validator: OnceLock::new() });
         }
+        self.types.append(&mut added);
         Ok(())
     }
 

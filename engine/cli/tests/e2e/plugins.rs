@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::space::{Summary, TestSpace, signal};
+use crate::space::{Output, Summary, TestSpace, signal};
 
 /// Compiles a plugin in C into a library of the folder.
 fn compile(space: &TestSpace, source: &str, library: &str, options: &[&str]) {
@@ -236,6 +236,11 @@ fn plugins_of_the_environment_and_of_the_folder_run() {
     space.write(".home/stagewright/plugins/uplift.so", library);
     let found = space.summary("");
     assert_eq!((found.executed(), found.digests()), (Vec::new(), digests));
+    // Found in both places, the one of the environment counts, and the other is only warned of.
+    let mut both = space.command(&["run"]);
+    let output = Output::of(both.env("STAGEWRIGHT_PLUGINS", space.path("uplift.so")), space.folder());
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stderr.contains("which there is already"), "{output}");
 }
 
 #[test]
