@@ -216,6 +216,7 @@ fn descriptors_are_sound() {
         "drift",
         "ranking",
         "regression",
+        "simulate_responses",
         "thompson_sampling",
     ];
     assert_eq!(names, types.map(|name| format!("evaluate.{name}")));
@@ -230,6 +231,7 @@ fn descriptors_are_sound() {
         let required = descriptor.params["required"].as_array().cloned().unwrap_or_default();
         let params = required.iter().map(|name| name.as_str().unwrap().to_owned());
         let value = |name: &str| match &properties[name] {
+            property if property["type"] == "object" => json!({}),
             property if property["type"] != "array" => json!("x"),
             property if property["items"]["type"] == "string" => json!(["x"]),
             _ => json!([{ "column": "x" }]),
