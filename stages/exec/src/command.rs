@@ -89,7 +89,7 @@ with:
         for (port, kind) in inputs {
             check_input(port, *kind)?;
         }
-        for port in self.inputs.keys().filter(|port| !inputs.contains_key(*port)) {
+        if let Some(port) = self.inputs.keys().find(|port| !inputs.contains_key(*port)) {
             let near = nearest(port, inputs.keys().map(String::as_str));
             let error = ParamError::new(format!("inputs/{port}"), format!("nothing is connected to an input `{port}`"));
             return Err(error.with_help(did_you_mean(near, "connect it in `inputs` of the stage")));

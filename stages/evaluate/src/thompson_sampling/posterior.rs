@@ -211,7 +211,9 @@ mod tests {
     /// (epsrel 1e-12), and `stats.beta(a, b).ppf`.
     #[test]
     fn probabilities_and_intervals_are_those_of_scipy() {
-        let cases: [(&[(f64, f64)], &[f64], (f64, f64)); 6] = [
+        /// The shapes of each arm, the probabilities of being best, and the interval of the first.
+        type Case<'a> = (&'a [(f64, f64)], &'a [f64], (f64, f64));
+        let cases: [Case<'_>; 6] = [
             (&[(1.0, 1.0), (1.0, 1.0)], &[0.5, 0.5], (0.025, 0.975)),
             (
                 &[(37.0, 965.0), (61.0, 941.0)],
