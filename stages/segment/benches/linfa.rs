@@ -99,8 +99,7 @@ fn main() {
     println!("Gaussian mixture 20000 x 4: linfa {seconds:.2} s, {} clusters", found.len());
 
     let data = blobs(3_700, 4, 4);
-    let (seconds, _) =
-        ours::<Hierarchical>(&data, json!({ "k": 4, "k_max": 1, "linkage": "ward" }));
+    let (seconds, _) = ours::<Hierarchical>(&data, json!({ "k": 4, "k_max": 1, "linkage": "ward" }));
     println!("Ward 3700 x 4: ours {seconds:.2} s (with the dendrogram and profiles)");
     let (seconds, steps) = timed(|| {
         let mut condensed = Vec::with_capacity(3_700 * 3_699 / 2);
