@@ -328,7 +328,7 @@ impl Checker {
                 }
             }
             for (column, value) in draft.personal {
-                if value.chars().count() >= 3 && holds_word(&claims, value) {
+                if value.chars().count() >= 3 && holds_word(&claims, &plain(value)) {
                     reasons.push(format!("the value of the personal column `{column}`"));
                 }
             }
@@ -496,6 +496,11 @@ mod tests {
         }
         assert_eq!(reasons("Card 4111 1111 1111 1111"), ["a card or account number"]);
         assert_eq!(reasons("Dear ADA,"), ["the value of the personal column `first_name`"]);
+        let named = [("last_name".to_owned(), "O\u{2019}Brien".to_owned())];
+        let checker = Checker::new(&Checks::default(), &[], &[]).unwrap();
+        let draft =
+            Draft { text: "Dear O\u{2019}Brien, here is what we found for you", personal: &named, ..Draft::default() };
+        assert_eq!(checker.reasons(&draft), ["the value of the personal column `last_name`"]);
         assert_eq!(reasons("Canada has 36 of them"), [""; 0], "short values and parts of words are not looked for");
         for harmless in ["order 12345678", "at 12.50 to 14.30", "2024-01-03 10:20", "5 for 100"] {
             assert_eq!(reasons(harmless), [""; 0], "{harmless}");
