@@ -6,7 +6,6 @@
 //! by trying.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use stagewright_contract::{
     StageContext, StageDescriptor, StageError, StageType, Table, TableColumn, Task,
 };
 
-use crate::check::{Checked, Code, Refused, check};
+use crate::check::{Checked, Code, Refused};
 use crate::plugin::{Isolation, Plugin};
 use crate::worker::Launcher;
 
@@ -73,19 +72,6 @@ const TYPES: [Type; 4] = [Type::Text, Type::Number, Type::Integer, Type::Flag];
 /// # Errors
 /// When the plugin is refused: then there is nothing to check.
 pub fn conformance(
-    path: &Path,
-    launcher: &Launcher,
-    limit: Duration,
-    tell: &mut dyn FnMut(&Check),
-) -> Result<Vec<Check>, Refused> {
-    conformance_of(&check(path, None)?, launcher, limit, tell)
-}
-
-/// Checks a plugin that may be an executable: see [`conformance`].
-///
-/// # Errors
-/// When the plugin is refused.
-pub fn conformance_of(
     checked: &Checked,
     launcher: &Launcher,
     limit: Duration,

@@ -32,7 +32,7 @@ pub use manifest::{Answer, Manifest, PortManifest, Question, StageManifest};
 #[cfg(feature = "host")]
 pub use check::{Checked, Code, Refused, check};
 #[cfg(feature = "host")]
-pub use conformance::{Check, Outcome, conformance, conformance_of};
+pub use conformance::{Check, Outcome, conformance};
 #[cfg(feature = "host")]
 pub use executable::{Executable, check_command};
 #[cfg(feature = "host")]

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{compile_file, kit, launcher};
-use stagewright_host::{Check, Outcome, conformance};
+use stagewright_host::{Check, Outcome, check, conformance};
 
 const LIMIT: Duration = Duration::from_secs(4);
 
@@ -18,7 +18,7 @@ fn of<'a>(checks: &'a [Check], stage: &str) -> Vec<&'a Check> {
 fn the_example_in_c_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let library = compile_file("../../plugins/uplift/uplift.c", folder.path(), "uplift", &[]);
-    let checks = conformance(&library, &launcher(), LIMIT, &mut |_| {}).unwrap();
+    let checks = conformance(&check(&library, None).unwrap(), &launcher(), LIMIT, &mut |_| {}).unwrap();
     for check in &checks {
         assert_eq!(check.outcome, Outcome::Passed, "{check:?}");
     }
@@ -27,7 +27,7 @@ fn the_example_in_c_conforms() {
 
 #[test]
 fn what_is_wrong_is_found() {
-    let checks = conformance(kit(), &launcher(), LIMIT, &mut |_| {}).unwrap();
+    let checks = conformance(&check(kit(), None).unwrap(), &launcher(), LIMIT, &mut |_| {}).unwrap();
     let failed: Vec<String> = checks
         .iter()
         .filter_map(|check| match &check.outcome {

@@ -25,7 +25,7 @@ pub(crate) struct Output {
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant, reason = "it is read and taken apart at once, a few times a workflow")]
 enum Written {
     /// A kind (`table`, `metrics`, `model`, `figure`), or the file that a table is in.
     Short(String),

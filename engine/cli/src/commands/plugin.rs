@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use stagewright_host::{Outcome, PYTHON_MODULE, Plugin, check_command, conformance_of};
+use stagewright_host::{Outcome, PYTHON_MODULE, Plugin, check_command, conformance};
 
 use crate::args::{PluginArgs, PluginCommand, PluginLanguage};
 use crate::failure::{Failure, STAGE_FAILED};
@@ -53,7 +53,7 @@ fn check(path: &Path, args: &[String]) -> Result<ExitCode, Failure> {
     }
     drop(plugin);
     let mut stage = None;
-    let checks = conformance_of(&checked, &launcher(), LIMIT, &mut |check| {
+    let checks = conformance(&checked, &launcher(), LIMIT, &mut |check| {
         if check.stage != stage {
             stage.clone_from(&check.stage);
             println!("{}", stage.as_deref().unwrap_or_default());
