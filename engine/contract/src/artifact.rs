@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::table::ipc;
 use crate::{Figure, Files, Metrics, Model, Table};
 
 /// What passes through a port.
@@ -56,6 +57,39 @@ pub enum Artifact {
     Files(Arc<Files>),
 }
 
+/// An artifact in canonical form, to be written more than once.
+#[derive(Clone)]
+pub struct Encoded {
+    artifact: Artifact,
+    /// All that stands before a table's values; the whole of other kinds but files.
+    head: Vec<u8>,
+    /// What stands after a table's values.
+    tail: Vec<u8>,
+}
+
+impl Encoded {
+    /// The same artifact. A table has its values where they are written from, each column in one piece, as one that is
+    /// read back.
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
+    /// Writes the canonical bytes.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write(&self, writer: &mut impl Write) -> io::Result<()> {
+        if let Artifact::Files(files) = &self.artifact {
+            return files.encode(writer);
+        }
+        writer.write_all(&self.head)?;
+        if let Artifact::Table(table) = &self.artifact {
+            ipc::write_values(table, writer)?;
+        }
+        writer.write_all(&self.tail)
+    }
+}
+
 /// Immutable bytes that an artifact is read from, usually a memory-mapped file.
 #[derive(Clone)]
 pub struct Bytes(Arc<dyn AsRef<[u8]> + Send + Sync>);
@@ -105,18 +139,31 @@ impl Artifact {
         }
     }
 
-    /// Writes its canonical bytes: equal content gives equal bytes, however it was computed.
+    /// Its canonical form: equal content gives equal bytes, however it was computed.
     ///
     /// # Errors
-    /// Those of the writer, and `InvalidData` for a table with a column type that cannot be stored.
+    /// `InvalidData` for a table with a column type that cannot be stored.
+    pub fn encoded(&self) -> io::Result<Encoded> {
+        let whole = |head: Vec<u8>| Encoded { artifact: self.clone(), head, tail: Vec::new() };
+        Ok(match self {
+            Self::Table(table) => {
+                let table = table.canonical()?;
+                let (head, tail) = ipc::frame(&table);
+                Encoded { artifact: table.into(), head, tail }
+            }
+            Self::Metrics(metrics) => whole(serde_json::to_vec(&**metrics)?),
+            Self::Model(model) => whole(serde_json::to_vec(&**model)?),
+            Self::Figure(figure) => whole(serde_json::to_vec(&**figure)?),
+            Self::Files(_) => whole(Vec::new()),
+        })
+    }
+
+    /// Writes its canonical bytes once.
+    ///
+    /// # Errors
+    /// Those of the writer and of [`Artifact::encoded`].
     pub fn encode(&self, writer: &mut impl Write) -> io::Result<()> {
-        match self {
-            Self::Table(table) => table.encode(writer),
-            Self::Metrics(metrics) => Ok(serde_json::to_writer(writer, &**metrics)?),
-            Self::Model(model) => Ok(serde_json::to_writer(writer, &**model)?),
-            Self::Figure(figure) => Ok(serde_json::to_writer(writer, &**figure)?),
-            Self::Files(files) => files.encode(writer),
-        }
+        self.encoded()?.write(writer)
     }
 
     /// Reads it back; a table shares the bytes without copying them.

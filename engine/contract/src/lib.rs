@@ -54,7 +54,7 @@ mod stage;
 mod table;
 pub mod testkit;
 
-pub use artifact::{Artifact, Bytes, DecodeError, Kind};
+pub use artifact::{Artifact, Bytes, DecodeError, Encoded, Kind};
 pub use context::{Monitor, StageContext, Upstream};
 pub use descriptor::{Direction, Port, StageDescriptor};
 pub use digest::Digest;

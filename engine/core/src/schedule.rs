@@ -20,7 +20,7 @@ pub enum StageState {
     Executing,
     /// Its key is being computed elsewhere.
     Aside,
-    /// Its outputs are in the store.
+    /// Its outputs are there.
     Done,
     /// It failed.
     Failed,
@@ -142,7 +142,8 @@ impl Schedule {
         Some(id)
     }
 
-    /// The node's outputs are in the store.
+    /// The node's outputs are there: in the store, or on the way into it. (If they do not get there, it failed after
+    /// all; what began with them goes on.)
     pub fn done(&mut self, id: NodeId) {
         self.enter(id, StageState::Done);
         for dependent in self.dependents[id].clone() {

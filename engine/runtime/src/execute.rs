@@ -1,7 +1,8 @@
-//! Executing one node: on a thread of its own, from claim to published manifest.
+//! Executing one node: on a thread of its own, from claim to digested outputs.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use stagewright_contract::{
     Artifact, Digest, ErrorKind, Kind, Ledger, Monitor, SecretValue, SourceFile, StageContext, StageError,
 };
 use stagewright_core::{NodeId, PlanNode};
-use stagewright_store::{Blob, Lookup, Manifest, Output, ReadError, SourceDigest, Store, StoreError, now};
+use stagewright_store::{Claim, Lookup, Manifest, Output, Prepared, ReadError, SourceDigest, Store, StoreError, now};
 
 use crate::keys::{Sources, secret};
 use crate::values::Slot;
@@ -29,8 +30,8 @@ pub(crate) struct Job {
 
 /// How it went.
 pub(crate) enum Executed {
-    /// The outputs are in the store.
-    Done { manifest: Manifest, artifacts: BTreeMap<String, Artifact> },
+    /// The outputs are known, and to be stored.
+    Computed(Box<Computed>),
     /// Another process published the key before we had the claim.
     Found(Manifest),
     /// Another process computes the key.
@@ -41,16 +42,30 @@ pub(crate) enum Executed {
     Failed { error: StageError, seconds: f64, warnings: Vec<String> },
 }
 
+/// What a node gave: known by its digests, and still to be stored.
+pub(crate) struct Computed {
+    pub(crate) manifest: Manifest,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) artifacts: BTreeMap<String, Artifact>,
+    pub(crate) prepared: Vec<Prepared>,
+    /// Held until the manifest is published.
+    pub(crate) _claim: Claim,
+}
+
 impl Job {
     pub(crate) fn execute(self) -> Executed {
         let started = Instant::now();
         match self.attempt(started) {
             Ok(executed) => executed,
-            Err(error) => Executed::Failed {
-                error: self.redacted(error),
-                seconds: started.elapsed().as_secs_f64(),
-                warnings: self.warnings(),
-            },
+            Err(error) => {
+                // So that it can be explained; the stage's own error matters more than one of the journal.
+                let _ = self.store.record_fields(self.key, &self.fields);
+                Executed::Failed {
+                    error: self.redacted(error),
+                    seconds: started.elapsed().as_secs_f64(),
+                    warnings: self.warnings(),
+                }
+            }
         }
     }
 
@@ -78,8 +93,7 @@ impl Job {
     }
 
     fn attempt(&self, started: Instant) -> Result<Executed, StageError> {
-        // Held until the manifest is published.
-        let Some(_claim) = self.store.claim(self.key).map_err(store_error)? else { return Ok(Executed::Elsewhere) };
+        let Some(claim) = self.store.claim(self.key).map_err(store_error)? else { return Ok(Executed::Elsewhere) };
         if let Lookup::Hit(manifest) = self.store.lookup(self.key).map_err(store_error)? {
             return Ok(Executed::Found(manifest));
         }
@@ -95,19 +109,21 @@ impl Job {
                 Err(other) => return Err(StageError::environment(other.to_string())),
             };
         }
-        self.store.record_fields(self.key, &self.fields).map_err(store_error)?;
-        let artifacts = self.run_stage(inputs.clone())?;
+        let put = self.run_stage(inputs.clone())?;
         let warnings = self.warnings();
         self.check_sources()?;
-        let mut blobs = Vec::with_capacity(artifacts.len());
+        let mut prepared = Vec::with_capacity(put.len());
         let mut outputs = BTreeMap::new();
-        for (port, artifact) in &artifacts {
-            let blob = match self.passed_on(artifact, &inputs)? {
-                Some(blob) => blob,
-                None => self.store.put(artifact).map_err(store_error)?,
+        let mut artifacts = BTreeMap::new();
+        for (port, artifact) in put {
+            let next = match self.passed_on(&artifact, &inputs) {
+                Some(output) => Prepared::again(&artifact, output),
+                None => Prepared::new(&artifact).map_err(store_error)?,
             };
-            outputs.insert(port.clone(), Output::of(artifact, &blob));
-            blobs.push(blob);
+            outputs.insert(port.clone(), Output::of(&artifact, next.digest, next.size));
+            // As it would be read from the store: what follows sees the same, cached or not.
+            artifacts.insert(port, next.artifact().clone());
+            prepared.push(next);
         }
         if self.check_determinism {
             self.run_again(inputs, &outputs)?;
@@ -126,16 +142,22 @@ impl Job {
             warnings,
             outputs,
         };
-        self.store.publish(&manifest, &self.fields, &blobs).map_err(store_error)?;
-        Ok(Executed::Done { manifest, artifacts })
+        let fields = self.fields.clone();
+        Ok(Executed::Computed(Box::new(Computed { manifest, fields, artifacts, prepared, _claim: claim })))
     }
 
-    /// The blob of an output that is one of the inputs, as it came: it need not be written and digested again.
-    fn passed_on(&self, artifact: &Artifact, inputs: &BTreeMap<String, Artifact>) -> Result<Option<Blob>, StageError> {
-        let Artifact::Table(table) = artifact else { return Ok(None) };
+    /// What the store is told of an output that is one of the inputs, as it came: it need not be digested again.
+    fn passed_on(&self, artifact: &Artifact, inputs: &BTreeMap<String, Artifact>) -> Option<&Output> {
+        let Artifact::Table(table) = artifact else { return None };
         let same = |input: &Artifact| matches!(input, Artifact::Table(input) if Arc::ptr_eq(input, table));
         let found = self.inputs.iter().find(|(port, ..)| inputs.get(port).is_some_and(same));
-        found.map_or(Ok(None), |(_, _, slot)| self.store.again(slot.digest()).map_err(store_error))
+        found.map(|(_, _, slot)| slot.output())
+    }
+
+    /// The files of those inputs that are stored already.
+    fn files(&self) -> BTreeMap<String, PathBuf> {
+        let stored = self.inputs.iter().filter(|(_, _, slot)| slot.is_stored());
+        stored.map(|(port, _, slot)| (port.clone(), self.store.blob_path(slot.digest()))).collect()
     }
 
     /// Runs the stage; a panic is a bug of the stage type, not the end of the run.
@@ -147,9 +169,7 @@ impl Job {
         let seed = self.node.seed.unwrap_or_default();
         let mut context = StageContext::new(inputs, sources, seed, Arc::clone(&self.monitor))
             .with_secrets(self.secrets()?)
-            .with_files(
-                self.inputs.iter().map(|(port, _, slot)| (port.clone(), self.store.blob_path(slot.digest()))).collect(),
-            )
+            .with_files(self.files())
             .with_memory(Some(self.node.resources.memory).filter(|memory| *memory > 0))
             .with_ledger(Arc::clone(&self.store) as Arc<dyn Ledger>);
         let ran = catch_unwind(AssertUnwindSafe(|| self.node.configured.run(&mut context)));
@@ -229,7 +249,7 @@ impl Job {
         first: &BTreeMap<String, Output>,
     ) -> Result<(), StageError> {
         for (port, artifact) in self.run_stage(inputs)? {
-            let again = self.store.put(&artifact).map_err(store_error)?;
+            let again = Prepared::new(&artifact).map_err(store_error)?;
             if first.get(&port).map(|output| output.digest) != Some(again.digest) {
                 return Err(StageError::bug(format!(
                     "the stage type `{}` is not deterministic: output `{port}` differs between two runs over the same inputs",

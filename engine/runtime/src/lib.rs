@@ -1,5 +1,5 @@
 //! Where the plan meets the machine: finding source files, looking keys up, executing stages on threads, writing what
-//! they give to the store and what happened to the journal.
+//! they give to the store while others work with it, and what happened to the journal.
 
 mod execute;
 mod files;
@@ -8,6 +8,7 @@ mod keys;
 mod outcome;
 mod preview;
 mod run;
+mod storing;
 mod values;
 
 pub use files::find_files;

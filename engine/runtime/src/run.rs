@@ -3,21 +3,22 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stagewright_contract::{Artifact, Digest, ErrorKind, Monitor, StageError};
+use stagewright_contract::{Digest, ErrorKind, Monitor, StageError};
 use stagewright_core::key::{key_fields, stage_key};
 use stagewright_core::{NodeId, Plan, Resources, Schedule};
 use stagewright_store::{Event, Lookup, Manifest, Run, RunEnd, RunStart, Store, StoreError, now};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::execute::{Executed, Job, store_error};
+use crate::execute::{Computed, Executed, Job, store_error};
 use crate::keys::{Sources, digest_sources, key_inputs, secret_fingerprints, source_params};
 use crate::outcome::{NodeOutcome, NodeStatus, RunOutcome};
-use crate::values::Values;
+use crate::storing::{self, Kept, Queue, Storing};
+use crate::values::{Stored, Values};
 
 /// How often a stage that another process computes is looked up, and progress is reported.
 const TICK: Duration = Duration::from_millis(50);
@@ -60,10 +61,14 @@ pub enum RunEvent<'a> {
     Interrupted(usize),
 }
 
-struct Finished {
-    id: NodeId,
-    key: Digest,
-    executed: Executed,
+/// What threads tell the driver.
+enum Message {
+    /// A node executed.
+    Finished { id: NodeId, key: Digest, executed: Executed },
+    /// A batch of nodes was stored, or was not.
+    Stored(Vec<Kept>),
+    /// The thread that stored ended without a word.
+    Lost(String),
 }
 
 struct Driver<'a> {
@@ -86,7 +91,8 @@ struct Driver<'a> {
     /// Nothing is tried again: the run was interrupted, or is to end with the stage that failed.
     stopping: bool,
     used: Vec<Digest>,
-    sender: mpsc::UnboundedSender<Finished>,
+    storing: Queue,
+    sender: mpsc::UnboundedSender<Message>,
     observe: &'a mut dyn FnMut(&RunEvent<'_>),
 }
 
@@ -122,6 +128,7 @@ pub async fn run(
         told: HashSet::new(),
         stopping: false,
         used: Vec::new(),
+        storing: Queue::default(),
         store,
         options,
         run,
@@ -133,7 +140,7 @@ pub async fn run(
 }
 
 impl Driver<'_> {
-    async fn drive(&mut self, mut receiver: mpsc::UnboundedReceiver<Finished>) -> Result<bool, StoreError> {
+    async fn drive(&mut self, mut receiver: mpsc::UnboundedReceiver<Message>) -> Result<bool, StoreError> {
         // Before anything starts: a Ctrl-C that comes while this thread is busy waits here until it is asked for.
         let mut interrupts = signal(SignalKind::interrupt())
             .map_err(|error| StoreError::Bug(format!("cannot listen for Ctrl-C: {error}")))?;
@@ -146,18 +153,25 @@ impl Driver<'_> {
                 while let Some(id) = self.schedule.next_ready() {
                     self.look_up(id)?;
                 }
-                while let Some(id) = self.schedule.next_executable() {
+                while !self.storing.is_full()
+                    && let Some(id) = self.schedule.next_executable()
+                {
                     self.execute(id)?;
                 }
             }
-            if self.schedule.is_finished() && self.schedule.executing() == 0 {
+            self.store_waiting();
+            if self.schedule.is_finished() && self.schedule.executing() == 0 && self.storing.is_empty() {
                 return Ok(interrupted);
             }
             if give_up.is_some_and(|at| Instant::now() >= at) {
                 return Ok(true);
             }
             tokio::select! {
-                Some(finished) = receiver.recv() => self.finished(finished)?,
+                Some(message) = receiver.recv() => match message {
+                    Message::Finished { id, key, executed } => self.finished(id, key, executed)?,
+                    Message::Stored(batch) => self.stored(batch)?,
+                    Message::Lost(error) => return Err(StoreError::Bug(error)),
+                },
                 _ = tick.tick() => {
                     for id in std::mem::take(&mut self.elsewhere) {
                         self.schedule.retry(id);
@@ -223,7 +237,7 @@ impl Driver<'_> {
                 } else {
                     NodeStatus::Cached
                 };
-                self.done(id, status, 0.0, manifest, BTreeMap::new())
+                self.found(id, status, manifest)
             }
             Lookup::Miss => {
                 self.schedule.queue(id);
@@ -323,21 +337,68 @@ impl Driver<'_> {
                 warnings: Vec::new(),
             });
             // The receiver is gone only when the run was given up.
-            let _ = sender.send(Finished { id, key, executed });
+            let _ = sender.send(Message::Finished { id, key, executed });
         });
         Ok(())
     }
 
-    fn finished(&mut self, Finished { id, key, executed }: Finished) -> Result<(), StoreError> {
+    /// Stores what waits for it, on a thread of its own.
+    fn store_waiting(&mut self) {
+        let Some(batch) = self.storing.next_batch() else { return };
+        let (store, sender) = (Arc::clone(&self.store), self.sender.clone());
+        let thread = tokio::task::spawn_blocking(move || storing::store(&store, batch));
+        tokio::spawn(async move {
+            let message = match thread.await {
+                Ok(kept) => Message::Stored(kept),
+                Err(error) => Message::Lost(format!("the thread that stores ended: {error}")),
+            };
+            // The receiver is gone only when the run was given up.
+            let _ = sender.send(message);
+        });
+    }
+
+    /// A node has its outputs: others can work with them while they are stored.
+    fn computed(&mut self, id: NodeId, mut computed: Computed) {
+        let stored = Stored::default();
+        self.values.set(id, &computed.manifest.outputs, std::mem::take(&mut computed.artifacts), &stored);
+        self.storing.push(Storing { id, computed, stored });
+        self.hand_on(id);
+    }
+
+    /// Whoever waits for a node need not any more.
+    fn hand_on(&mut self, id: NodeId) {
+        for input in &self.plan.nodes[id].inputs {
+            self.values.release(input.node);
+        }
+        self.schedule.done(id);
+    }
+
+    fn stored(&mut self, batch: Vec<Kept>) -> Result<(), StoreError> {
+        self.storing.done(&batch);
+        for Kept { id, manifest, error } in batch {
+            let seconds = manifest.seconds;
+            match error {
+                None => {
+                    self.journal("executed", id, Some(manifest.key), json!({ "seconds": seconds }))?;
+                    self.succeeded(id, NodeStatus::Executed, seconds, manifest)?;
+                }
+                Some(error) => self.fail(id, Some(manifest.key), error, seconds, manifest.warnings)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, id: NodeId, key: Digest, executed: Executed) -> Result<(), StoreError> {
         self.monitors.remove(&id);
         match executed {
-            Executed::Done { manifest, artifacts } => {
-                self.done(id, NodeStatus::Executed, manifest.seconds, manifest, artifacts)
+            Executed::Computed(computed) => {
+                self.computed(id, *computed);
+                Ok(())
             }
             Executed::Found(manifest) => {
                 let status = if self.mine.get(&key) == Some(&id) { NodeStatus::Cached } else { NodeStatus::Shared };
                 self.not_mine(key, id);
-                self.done(id, status, 0.0, manifest, BTreeMap::new())
+                self.found(id, status, manifest)
             }
             Executed::Elsewhere => {
                 self.not_mine(key, id);
@@ -392,19 +453,22 @@ impl Driver<'_> {
         again
     }
 
-    fn done(
+    /// A node's outputs were in the store.
+    fn found(&mut self, id: NodeId, status: NodeStatus, manifest: Manifest) -> Result<(), StoreError> {
+        self.values.set(id, &manifest.outputs, BTreeMap::new(), &Stored::from(OnceLock::from(true)));
+        self.succeeded(id, status, 0.0, manifest)?;
+        self.hand_on(id);
+        Ok(())
+    }
+
+    fn succeeded(
         &mut self,
         id: NodeId,
         status: NodeStatus,
         seconds: f64,
         manifest: Manifest,
-        artifacts: BTreeMap<String, Artifact>,
     ) -> Result<(), StoreError> {
-        self.values.set(id, &manifest.outputs, artifacts);
         self.used.push(manifest.key);
-        if status == NodeStatus::Executed {
-            self.journal("executed", id, Some(manifest.key), json!({ "seconds": seconds }))?;
-        }
         self.record(
             id,
             NodeOutcome {
@@ -417,12 +481,7 @@ impl Driver<'_> {
                 error: None,
                 reason: None,
             },
-        )?;
-        for input in &self.plan.nodes[id].inputs {
-            self.values.release(input.node);
-        }
-        self.schedule.done(id);
-        Ok(())
+        )
     }
 
     fn fail(

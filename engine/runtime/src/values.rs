@@ -1,19 +1,22 @@
 //! The artifacts that stages hand to each other in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use stagewright_contract::{Artifact, Digest, Kind};
+use stagewright_contract::{Artifact, Digest};
 use stagewright_core::{NodeId, Plan};
 use stagewright_store::{Output, ReadError, Store};
+
+/// Whether the outputs of a node came to rest in the store; unset while they are on the way.
+pub(crate) type Stored = Arc<OnceLock<bool>>;
 
 /// One output of a node: in memory if it was just computed or already read, else in the store. All who read it share
 /// it.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    kind: Kind,
-    digest: Digest,
+    output: Output,
     value: Mutex<Option<Artifact>>,
+    stored: Stored,
 }
 
 impl Slot {
@@ -23,7 +26,9 @@ impl Slot {
         match &*value {
             Some(artifact) => Ok(artifact.clone()),
             None => {
-                let artifact = store.read(self.kind, self.digest)?;
+                // Rare: it was let go, and a reader that had been done is to run again.
+                self.stored.wait();
+                let artifact = store.read(self.output.kind, self.output.digest)?;
                 *value = Some(artifact.clone());
                 Ok(artifact)
             }
@@ -32,7 +37,17 @@ impl Slot {
 
     /// The digest of the artifact.
     pub(crate) fn digest(&self) -> Digest {
-        self.digest
+        self.output.digest
+    }
+
+    /// What the store is told of it.
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Whether its file is in its place.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.stored.get() == Some(&true)
     }
 }
 
@@ -54,19 +69,21 @@ impl Values {
         Self { slots: (0..plan.nodes.len()).map(|_| BTreeMap::new()).collect(), readers }
     }
 
-    /// The outputs of a node are there; `artifacts` are those in memory.
+    /// The outputs of a node are there, or will be; `artifacts` are those in memory.
     pub(crate) fn set(
         &mut self,
         id: NodeId,
         outputs: &BTreeMap<String, Output>,
         mut artifacts: BTreeMap<String, Artifact>,
+        stored: &Stored,
     ) {
         let keep = self.readers[id] > 0;
         self.slots[id] = outputs
             .iter()
             .map(|(port, output)| {
                 let value = artifacts.remove(port).filter(|_| keep);
-                (port.clone(), Arc::new(Slot { kind: output.kind, digest: output.digest, value: Mutex::new(value) }))
+                let slot = Slot { output: output.clone(), value: Mutex::new(value), stored: Arc::clone(stored) };
+                (port.clone(), Arc::new(slot))
             })
             .collect();
     }

@@ -37,13 +37,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use stagewright_contract::Digest;
 
-pub use blobs::Blob;
+pub use blobs::{Blob, Prepared, Written};
 pub use claim::Claim;
 pub use erase::{EraseReport, Stored};
 pub use error::{ReadError, StoreError};
 pub use gc::{GcPolicy, GcReport, TypeUsage, Usage};
 pub use journal::{Event, Run, RunEnd, RunInfo, RunStart, RunStatus};
-pub use manifest::{Execution, Lookup, Manifest, Output};
+pub use manifest::{Execution, Lookup, Made, Manifest, Output};
 pub use sources::SourceDigest;
 pub use stamp::Stamp;
 pub use verify::{Damage, VerifyReport};

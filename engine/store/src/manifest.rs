@@ -50,18 +50,76 @@ pub struct Output {
 }
 
 impl Output {
-    /// What there is to say about an artifact stored as `blob`.
-    pub fn of(artifact: &Artifact, blob: &Blob) -> Self {
+    /// What there is to say about an artifact of which the canonical bytes have this digest and number.
+    pub fn of(artifact: &Artifact, digest: Digest, size: u64) -> Self {
         Self {
             kind: artifact.kind(),
-            digest: blob.digest,
-            size: blob.size,
+            digest,
+            size,
             rows: artifact.rows(),
             schema: match artifact {
                 Artifact::Table(table) => table.schema(),
                 Artifact::Metrics(_) | Artifact::Model(_) | Artifact::Figure(_) | Artifact::Files(_) => Vec::new(),
             },
         }
+    }
+}
+
+/// What executing a stage gave, ready to be published.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// What it gave.
+    pub manifest: &'a Manifest,
+    /// The named fields of its key, for `explain`; none where they are recorded already.
+    pub fields: &'a [(String, String)],
+    /// The blobs of its outputs.
+    pub blobs: &'a [Blob],
+}
+
+impl Made<'_> {
+    fn write(&self, transaction: &Transaction) -> rusqlite::Result<()> {
+        let Self { manifest, fields, blobs } = self;
+        let key = manifest.key.as_bytes();
+        for Blob { digest, size, stamp, .. } in *blobs {
+            transaction.prepare_cached("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)")?.execute(params![
+                digest.as_bytes(),
+                size.cast_signed(),
+                stamp.mtime,
+                stamp.ctime,
+                stamp.inode_bits()
+            ])?;
+        }
+        let warnings = match manifest.warnings.as_slice() {
+            [] => None,
+            warnings => Some(to_json(&warnings)?),
+        };
+        transaction.prepare_cached("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(
+            params![
+                key,
+                manifest.stage_type,
+                manifest.workflow,
+                manifest.stage,
+                manifest.seconds.max(0.0),
+                manifest.created,
+                warnings
+            ],
+        )?;
+        transaction.prepare_cached("DELETE FROM outputs WHERE key = ?")?.execute([key])?;
+        for (port, output) in &manifest.outputs {
+            let schema = match output.schema.as_slice() {
+                [] => None,
+                schema => Some(to_json(&schema)?),
+            };
+            transaction.prepare_cached("INSERT INTO outputs VALUES (?, ?, ?, ?, ?, ?)")?.execute(params![
+                key,
+                port,
+                output.kind.name(),
+                output.digest.as_bytes(),
+                output.rows.map(u64::cast_signed),
+                schema
+            ])?;
+        }
+        if fields.is_empty() { Ok(()) } else { write_fields(transaction, manifest.key, fields) }
     }
 }
 
@@ -111,61 +169,21 @@ macro_rules! select {
 }
 
 impl Store {
-    /// Records what a stage gave, once its blobs are in place. `fields` are the named fields of its key, for `explain`;
-    /// none where [`Store::record_fields`] has recorded them. Publishing a key again replaces what was known.
+    /// Records what stages gave, once their blobs are in place: all of it or nothing. Publishing a key again replaces
+    /// what was known.
     ///
     /// # Errors
     /// A bug when an output is not among the blobs; otherwise when the index cannot be written.
-    pub fn publish(&self, manifest: &Manifest, fields: &[(String, String)], blobs: &[Blob]) -> Result<(), StoreError> {
-        for (port, output) in &manifest.outputs {
-            if !blobs.iter().any(|blob| blob.digest == output.digest && blob.size == output.size) {
+    pub fn publish(&self, made: &[Made<'_>]) -> Result<(), StoreError> {
+        for Made { manifest, blobs, .. } in made {
+            let in_place =
+                |output: &Output| blobs.iter().any(|blob| blob.digest == output.digest && blob.size == output.size);
+            if let Some((port, _)) = manifest.outputs.iter().find(|(_, output)| !in_place(output)) {
                 let stage = &manifest.stage;
                 return Err(StoreError::Bug(format!("output `{port}` of `{stage}` is published without its blob")));
             }
         }
-        let key = manifest.key.as_bytes();
-        self.db.write(Survives::PowerLoss, |transaction| {
-            for Blob { digest, size, stamp, .. } in blobs {
-                transaction.prepare_cached("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)")?.execute(params![
-                    digest.as_bytes(),
-                    size.cast_signed(),
-                    stamp.mtime,
-                    stamp.ctime,
-                    stamp.inode_bits()
-                ])?;
-            }
-            let warnings = match manifest.warnings.as_slice() {
-                [] => None,
-                warnings => Some(to_json(&warnings)?),
-            };
-            transaction.prepare_cached("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(
-                params![
-                    key,
-                    manifest.stage_type,
-                    manifest.workflow,
-                    manifest.stage,
-                    manifest.seconds.max(0.0),
-                    manifest.created,
-                    warnings
-                ],
-            )?;
-            transaction.prepare_cached("DELETE FROM outputs WHERE key = ?")?.execute([key])?;
-            for (port, output) in &manifest.outputs {
-                let schema = match output.schema.as_slice() {
-                    [] => None,
-                    schema => Some(to_json(&schema)?),
-                };
-                transaction.prepare_cached("INSERT INTO outputs VALUES (?, ?, ?, ?, ?, ?)")?.execute(params![
-                    key,
-                    port,
-                    output.kind.name(),
-                    output.digest.as_bytes(),
-                    output.rows.map(u64::cast_signed),
-                    schema
-                ])?;
-            }
-            if fields.is_empty() { Ok(()) } else { write_fields(transaction, manifest.key, fields) }
-        })
+        self.db.write(Survives::PowerLoss, |transaction| made.iter().try_for_each(|made| made.write(transaction)))
     }
 
     /// Looks a stage key up. Every blob of a hit is there and, as far as one `stat` can tell, what was stored.
@@ -239,7 +257,7 @@ impl Store {
         })
     }
 
-    /// Records the named fields of a stage key: of a stage about to run, so that it can be explained even if it fails.
+    /// Records the named fields of the key of a stage that failed, so that it can be explained.
     ///
     /// # Errors
     /// When the index cannot be written.

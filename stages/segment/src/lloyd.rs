@@ -25,15 +25,17 @@ pub(crate) struct Limits {
     pub(crate) movement: f64,
 }
 
-/// One start of k-means. `check` is called between iterations and may end it.
+/// One start of k-means from the centers `first`, of which there may be none, and more. `check` is called between
+/// iterations and may end it.
 pub(crate) fn fit<E>(
     data: &Matrix,
     k: usize,
+    first: Vec<f64>,
     limits: Limits,
     rng: &mut impl Rng,
     check: &impl Fn() -> Result<(), E>,
 ) -> Result<Fit, E> {
-    let mut centers = seed(data, k, rng, check)?;
+    let mut centers = seed(data, k, first, rng, check)?;
     let mut rows =
         Rows { labels: vec![0; data.rows()], upper: vec![f64::INFINITY; data.rows()], lower: vec![0.0; data.rows()] };
     let mut moved = vec![0.0; centers.len() / data.width];
@@ -87,18 +89,24 @@ pub(crate) fn assign(data: &Matrix, centers: &[f64]) -> (Vec<u32>, f64) {
 }
 
 /// Greedy k-means++ (Arthur & Vassilvitskii 2007, with the candidates of scikit-learn): each further center is the best
-/// of `2 + ln k` rows drawn in proportion to their squared distance from the nearest center so far. Ends early when
-/// every row lies on a center.
+/// of `2 + ln k` rows drawn in proportion to their squared distance from the nearest center so far, beginning with
+/// `centers`. Ends early when every row lies on a center.
 pub(crate) fn seed<E>(
     data: &Matrix,
     k: usize,
+    mut centers: Vec<f64>,
     rng: &mut impl Rng,
     check: &impl Fn() -> Result<(), E>,
 ) -> Result<Vec<f64>, E> {
     let candidates = 2 + (k as f64).ln() as usize;
-    let mut centers = data.row(rng.random_range(0..data.rows())).to_vec();
+    if centers.is_empty() {
+        centers.extend_from_slice(data.row(rng.random_range(0..data.rows())));
+    }
     let mut nearest = vec![f64::INFINITY; data.rows()];
-    let mut weights = approach(data, &mut nearest, &centers);
+    let mut weights = Vec::new();
+    for center in centers.chunks_exact(data.width) {
+        weights = approach(data, &mut nearest, center);
+    }
     while centers.len() < k * data.width {
         check()?;
         let weight: f64 = weights.iter().sum();
@@ -376,7 +384,7 @@ mod tests {
 
     fn start(data: &Matrix, k: usize, seed: u64) -> Fit {
         let limits = Limits { max_iter: 300, movement: 0.0 };
-        fit::<()>(data, k, limits, &mut StdRng::seed_from_u64(seed), &|| Ok(())).unwrap()
+        fit::<()>(data, k, Vec::new(), limits, &mut StdRng::seed_from_u64(seed), &|| Ok(())).unwrap()
     }
 
     /// Without bounds: each row has the nearest center, and each center is the mean of its rows.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use stagewright_contract::{StageContext, StageError};
 
+use crate::clusters::{centers, sizes};
 use crate::lloyd::{Fit, Limits, fit};
 use crate::matrix::{CHUNK, Matrix};
 
@@ -17,16 +18,40 @@ pub(crate) struct Starts {
     pub(crate) tol: f64,
 }
 
+/// How many starts grow from the clusters of a smaller k.
+const GROWN: usize = 3;
+
 /// Rows to be clustered into `k` clusters.
+#[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) data: &'a Matrix,
     pub(crate) k: usize,
 }
 
 impl Starts {
-    /// For each job the start with the least WCSS, the first of several.
+    /// For each job the start with the least WCSS, the first of several. Where a job wants one cluster more than the one
+    /// before, over the same rows, it also starts from that one's centers.
     pub(crate) fn best(self, context: &StageContext, jobs: &[Job<'_>]) -> Result<Vec<Fit>, StageError> {
-        self.best_from(context, jobs, 0)
+        let mut best = self.best_from(context, jobs, 0)?;
+        for at in 1..jobs.len() {
+            let (Job { data, k }, before) = (jobs[at], jobs[at - 1]);
+            if k != before.k + 1 || !std::ptr::eq(data, before.data) {
+                continue;
+            }
+            let centers = centers(&best[at - 1].labels, &sizes(&best[at - 1].labels), data);
+            for start in 0..GROWN {
+                let mut rng = context.rng(&format!("k={k} grown={start}"));
+                let grown = fit(data, k, centers.clone(), self.limits(data), &mut rng, &|| context.check_cancelled())?;
+                if grown.wcss < best[at].wcss {
+                    best[at] = grown;
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    fn limits(self, data: &Matrix) -> Limits {
+        Limits { max_iter: self.max_iter, movement: self.tol * data.mean_variance() }
     }
 
     /// The same with the starts from number `first` on: others than those before.
@@ -40,7 +65,7 @@ impl Starts {
         for (at, job) in jobs.iter().enumerate() {
             let movement = match limits.last() {
                 Some(last) if std::ptr::eq(job.data, jobs[at - 1].data) => last.movement,
-                _ => self.tol * job.data.mean_variance(),
+                _ => self.limits(job.data).movement,
             };
             limits.push(Limits { max_iter: self.max_iter, movement });
         }
@@ -52,7 +77,7 @@ impl Starts {
         let run = |&(at, start): &(usize, usize)| {
             let Job { data, k } = jobs[at];
             let mut rng = context.rng(&format!("k={k} start={start}"));
-            let fit = fit(data, k, limits[at], &mut rng, &|| context.check_cancelled())?;
+            let fit = fit(data, k, Vec::new(), limits[at], &mut rng, &|| context.check_cancelled())?;
             context.progress(done.fetch_add(1, Ordering::Relaxed) + 1, starts.len() as u64);
             Ok((at, fit))
         };

@@ -12,6 +12,33 @@ use polars_arrow::types::{NativeType, PrimitiveType};
 
 use super::TableColumn;
 
+/// Does something with the type of the numbers that a column holds. 128-bit and half-precision numbers are left out:
+/// their alignment rules out mapping.
+macro_rules! with_number {
+    ($primitive:expr, |$T:ident| $some:expr, else $none:expr) => {{
+        macro_rules! with {
+            ($type:ty) => {{
+                type $T = $type;
+                $some
+            }};
+        }
+        match $primitive {
+            PrimitiveType::Int8 => with!(i8),
+            PrimitiveType::Int16 => with!(i16),
+            PrimitiveType::Int32 => with!(i32),
+            PrimitiveType::Int64 => with!(i64),
+            PrimitiveType::UInt8 => with!(u8),
+            PrimitiveType::UInt16 => with!(u16),
+            PrimitiveType::UInt32 => with!(u32),
+            PrimitiveType::UInt64 => with!(u64),
+            PrimitiveType::Float32 => with!(f32),
+            PrimitiveType::Float64 => with!(f64),
+            _ => $none,
+        }
+    }};
+}
+pub(super) use with_number;
+
 /// The column as one array in canonical form.
 pub(super) fn canonical(column: &TableColumn) -> io::Result<ArrayRef> {
     let mismatch = || {
@@ -26,21 +53,8 @@ pub(super) fn canonical(column: &TableColumn) -> io::Result<ArrayRef> {
         PhysicalType::Boolean => boolean(&downcast::<BooleanArray>(&column.chunks).ok_or_else(mismatch)?).boxed(),
         PhysicalType::Primitive(primitive) if !matches!(dtype, ArrowDataType::Interval(_)) => {
             let chunks = &column.chunks;
-            match primitive {
-                PrimitiveType::Int8 => numbers::<i8>(dtype, chunks),
-                PrimitiveType::Int16 => numbers::<i16>(dtype, chunks),
-                PrimitiveType::Int32 => numbers::<i32>(dtype, chunks),
-                PrimitiveType::Int64 => numbers::<i64>(dtype, chunks),
-                PrimitiveType::UInt8 => numbers::<u8>(dtype, chunks),
-                PrimitiveType::UInt16 => numbers::<u16>(dtype, chunks),
-                PrimitiveType::UInt32 => numbers::<u32>(dtype, chunks),
-                PrimitiveType::UInt64 => numbers::<u64>(dtype, chunks),
-                PrimitiveType::Float32 => numbers::<f32>(dtype, chunks),
-                PrimitiveType::Float64 => numbers::<f64>(dtype, chunks),
-                // 128-bit and half-precision numbers are left out: their alignment rules out mapping.
-                _ => return Err(unstorable(column)),
-            }
-            .ok_or_else(mismatch)?
+            with_number!(primitive, |T| numbers::<T>(dtype, chunks), else return Err(unstorable(column)))
+                .ok_or_else(mismatch)?
         }
         PhysicalType::Utf8View => {
             let chunks = downcast::<Utf8ViewArray>(&column.chunks).ok_or_else(mismatch)?;

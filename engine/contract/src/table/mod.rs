@@ -1,7 +1,7 @@
 //! Tables: named, typed columns of equal length in Arrow's memory layout.
 
 mod canonical;
-mod ipc;
+pub(crate) mod ipc;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -132,14 +132,27 @@ impl Table {
         Self { columns, rows, personal: self.personal.clone() }
     }
 
-    /// Writes the table as an uncompressed Arrow IPC file in canonical form: one record batch, no offsets, zeros under
-    /// nulls, validity only where there are nulls. Personal columns carry `stagewright.personal` in their field's
-    /// metadata, so the mark is part of the digest.
+    /// The table in canonical form: one chunk for each column, no offsets, zeros under nulls, validity only where there
+    /// are nulls.
+    pub(crate) fn canonical(&self) -> io::Result<Self> {
+        let columns = self.columns.iter().map(|column| {
+            let chunks = vec![canonical::canonical(column)?];
+            Ok(TableColumn { name: column.name.clone(), dtype: column.dtype.clone(), chunks })
+        });
+        Ok(Self { columns: columns.collect::<io::Result<_>>()?, rows: self.rows, personal: self.personal.clone() })
+    }
+
+    /// Writes the table in canonical form as an uncompressed Arrow IPC file of one record batch. Personal columns carry
+    /// `stagewright.personal` in their field's metadata, so the mark is part of the digest.
     ///
     /// # Errors
     /// Those of the writer, and `InvalidData` for a column type that cannot be stored.
     pub fn encode(&self, writer: &mut impl Write) -> io::Result<()> {
-        ipc::encode(self, writer)
+        let table = self.canonical()?;
+        let (head, tail) = ipc::frame(&table);
+        writer.write_all(&head)?;
+        ipc::write_values(&table, writer)?;
+        writer.write_all(&tail)
     }
 
     /// Reads a table that [`Table::encode`] wrote, sharing the bytes.

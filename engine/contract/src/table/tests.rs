@@ -1,7 +1,12 @@
+use std::sync::Arc;
+
 use polars_arrow::array::{
     Array, BinaryViewArray, BooleanArray, MutableBinaryViewArray, NullArray, PrimitiveArray, Utf8Array, Utf8ViewArray,
 };
 use polars_arrow::bitmap::Bitmap;
+use polars_arrow::datatypes::{ArrowSchema, Field, Metadata};
+use polars_arrow::io::ipc::write::{FileWriter, WriteOptions};
+use polars_arrow::record_batch::RecordBatch;
 use proptest::prelude::*;
 
 use super::*;
@@ -36,6 +41,23 @@ impl FromOptions for PrimitiveArray<i64> {
 fn encode(table: &Table) -> Vec<u8> {
     let mut bytes = Vec::new();
     table.encode(&mut bytes).unwrap();
+    bytes
+}
+
+/// The same file by the writer of polars.
+fn encode_by_polars(table: &Table) -> Vec<u8> {
+    let table = table.canonical().unwrap();
+    let schema = Arc::new(ArrowSchema::from_iter(table.columns.iter().map(|column| {
+        let field = Field::new(column.name.as_str().into(), column.dtype.clone(), true);
+        let mark = table.is_personal(&column.name).then(|| ("stagewright.personal".into(), "true".into()));
+        if let Some(mark) = mark { field.with_metadata(Metadata::from([mark])) } else { field }
+    })));
+    let arrays = table.columns.iter().map(|column| column.chunks[0].clone()).collect();
+    let batch = RecordBatch::try_new(table.rows, Arc::clone(&schema), arrays).unwrap();
+    let mut bytes = Vec::new();
+    let mut file = FileWriter::try_new(&mut bytes, schema, None, WriteOptions { compression: None }).unwrap();
+    file.write(&batch, None).unwrap();
+    file.finish().unwrap();
     bytes
 }
 
@@ -76,6 +98,7 @@ fn every_type() -> Vec<TableColumn> {
 #[track_caller]
 fn assert_round_trip(table: &Table) {
     let bytes = encode(table);
+    assert_eq!(bytes, encode_by_polars(table));
     let back = decode(bytes.clone());
     assert_eq!(back.rows(), table.rows());
     assert_eq!(back.schema(), table.schema());
@@ -133,6 +156,7 @@ fn golden_digests_of_tables() {
     ]);
     let plain = Digest::of(&encode(&small)).hex();
     small.mark_personal(["name"]);
+    assert_eq!(encode(&small), encode_by_polars(&small));
     let personal = Digest::of(&encode(&small)).hex();
     let all = Digest::of(&encode(&table(every_type()))).hex();
     assert_eq!(
@@ -324,10 +348,12 @@ fn check<T: Clone>(
     let bytes = |guise: &Guise| {
         let chunks = guise.dress(values, junk, build);
         let dtype = build(&[], None).dtype().clone();
-        encode(&table(vec![TableColumn { name: "c".to_owned(), dtype, chunks }]))
+        let table = table(vec![TableColumn { name: "c".to_owned(), dtype, chunks }]);
+        (encode(&table), encode_by_polars(&table))
     };
-    let (one, other) = (bytes(&plain), bytes(guise));
+    let ((one, by_polars), (other, _)) = (bytes(&plain), bytes(guise));
     prop_assert_eq!(&one, &other);
+    prop_assert_eq!(&one, &by_polars);
     prop_assert_eq!(encode(&decode(one)), other);
     Ok(())
 }

@@ -14,7 +14,7 @@ fn what_is_published_is_found() {
     let mut made = manifest(key(1), &[("table", &table, &table_blob), ("metrics", &numbers, &numbers_blob)]);
     made.warnings = vec!["2 rows have no `age`".to_owned()];
     let fields = vec![("params.k".to_owned(), "2".to_owned()), ("code".to_owned(), "ab".to_owned())];
-    store.publish(&made, &fields, &[table_blob, numbers_blob]).unwrap();
+    store.publish(&[Made { manifest: &made, fields: &fields, blobs: &[table_blob, numbers_blob] }]).unwrap();
 
     let found = hit(&store, key(1));
     assert_eq!(found, made);
@@ -60,7 +60,7 @@ fn large_artifacts_pass() {
 fn a_stage_may_have_no_outputs() {
     let (_folder, store) = store();
     let made = manifest(key(1), &[]);
-    store.publish(&made, &[], &[]).unwrap();
+    store.publish(&[Made { manifest: &made, fields: &[], blobs: &[] }]).unwrap();
     assert_eq!(hit(&store, key(1)), made);
 }
 
@@ -71,7 +71,7 @@ fn publishing_again_replaces() {
     let (a, b) = (metrics("a", 0), metrics("b", 0));
     let blobs = [store.put(&a).unwrap(), store.put(&b).unwrap()];
     let second = manifest(key(1), &[("a", &a, &blobs[0]), ("b", &b, &blobs[1])]);
-    store.publish(&second, &[], &blobs).unwrap();
+    store.publish(&[Made { manifest: &second, fields: &[], blobs: &blobs }]).unwrap();
     assert_eq!(hit(&store, key(1)), second);
 }
 
@@ -85,7 +85,7 @@ fn executions_of_a_workflow_are_listed_the_latest_first() {
             created: number.into(),
             ..manifest(key(number), &[])
         };
-        store.publish(&made, &[], &[]).unwrap();
+        store.publish(&[Made { manifest: &made, fields: &[], blobs: &[] }]).unwrap();
     }
     let found = store.executions("shop", 10).unwrap();
     let found: Vec<_> = found.iter().map(|found| (found.key, found.stage_type.as_str(), found.seconds)).collect();
@@ -108,7 +108,9 @@ fn publishing_without_a_blob_is_a_bug() {
     let (_folder, store) = store();
     let artifact = metrics("a", 0);
     let blob = store.put(&artifact).unwrap();
-    let error = store.publish(&manifest(key(1), &[("out", &artifact, &blob)]), &[], &[]).unwrap_err();
+    let error = store
+        .publish(&[Made { manifest: &manifest(key(1), &[("out", &artifact, &blob)]), fields: &[], blobs: &[] }])
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Bug);
     assert_eq!(error.to_string(), "output `out` of `make` is published without its blob");
     assert_eq!(store.lookup(key(1)).unwrap(), Lookup::Miss);

@@ -1,9 +1,9 @@
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
-use stagewright_store::{ReadError, StoreError};
+use stagewright_store::{Prepared, ReadError, StoreError};
 
 use super::*;
 
@@ -50,20 +50,44 @@ fn a_flipped_byte_is_found_by_the_next_lookup() {
 }
 
 #[test]
-fn a_blob_need_not_be_put_again_while_it_is_as_it_was_stored() {
+fn what_is_passed_on_is_written_again_only_where_it_is_not_as_it_was_stored() {
     let (_folder, store) = store();
     let artifact = users();
     let made = publish(&store, key(1), &artifact);
-    let again = store.again(digest(&made)).unwrap().unwrap();
-    assert_eq!((again.digest, again.size), (digest(&made), made.outputs["out"].size));
-    // Unknown, changed, gone: put it.
-    assert!(store.again(key(9)).unwrap().is_none());
+    let inode = || fs::metadata(store.blob_path(digest(&made))).map(|file| file.ino()).ok();
+    let pass_on = || {
+        let prepared = Prepared::again(&artifact, &made.outputs["out"]);
+        assert_eq!((prepared.digest, prepared.size), (digest(&made), made.outputs["out"].size));
+        store.keep(store.write(&prepared).unwrap()).unwrap()
+    };
+    let before = inode();
+    assert_eq!(pass_on().digest, digest(&made));
+    assert_eq!(inode(), before);
+    // Changed, gone: put it.
     flip_a_byte(&store, digest(&made));
-    assert!(store.again(digest(&made)).unwrap().is_none());
-    publish(&store, key(1), &artifact);
-    assert!(store.again(digest(&made)).unwrap().is_some());
+    pass_on();
+    assert_eq!(bytes(&store.read(artifact.kind(), digest(&made)).unwrap()), bytes(&artifact));
     fs::remove_file(store.blob_path(digest(&made))).unwrap();
-    assert!(store.again(digest(&made)).unwrap().is_none());
+    pass_on();
+    assert_eq!(bytes(&store.read(artifact.kind(), digest(&made)).unwrap()), bytes(&artifact));
+}
+
+#[test]
+fn a_batch_is_published_whole_or_not_at_all() {
+    let (_folder, store) = store();
+    let artifacts = [metrics("a", 0), metrics("b", 0)];
+    let blobs = artifacts.each_ref().map(|artifact| store.put(artifact).unwrap());
+    let made: Vec<Manifest> = [0, 1].map(|at| manifest(key(at), &[("out", &artifacts[at], &blobs[at])])).into();
+    let batch = |second: &[Blob]| {
+        store.publish(&[
+            Made { manifest: &made[0], fields: &[], blobs: &blobs[..1] },
+            Made { manifest: &made[1], fields: &[], blobs: second },
+        ])
+    };
+    assert!(batch(&[]).is_err());
+    assert_eq!(store.lookup(key(0)).unwrap(), Lookup::Miss);
+    batch(&blobs[1..]).unwrap();
+    assert_eq!((hit(&store, key(0)), hit(&store, key(1))), (made[0].clone(), made[1].clone()));
 }
 
 #[test]
@@ -179,7 +203,7 @@ fn a_garbage_index_is_an_error_that_helps() {
 fn an_index_damaged_within_is_no_crash() {
     let (folder, store) = store();
     for number in 0..300 {
-        store.publish(&manifest(key(number), &[]), &[], &[]).unwrap();
+        store.publish(&[Made { manifest: &manifest(key(number), &[]), fields: &[], blobs: &[] }]).unwrap();
     }
     drop(store);
     let root = folder.path().join("store");
@@ -192,7 +216,7 @@ fn an_index_damaged_within_is_no_crash() {
         Err(error) => broken(error),
         Ok(store) => {
             broken(store.lookup(key(1)).unwrap_err());
-            broken(store.publish(&manifest(key(1), &[]), &[], &[]).unwrap_err());
+            broken(store.publish(&[Made { manifest: &manifest(key(1), &[]), fields: &[], blobs: &[] }]).unwrap_err());
             match store.verify(false) {
                 Err(error) => broken(error),
                 Ok(report) => assert!(!report.index.is_empty()),

@@ -1,5 +1,5 @@
 use stagewright_contract::Ledger;
-use stagewright_store::{Lookup, RunStart, StoreError, now};
+use stagewright_store::{Lookup, Made, RunStart, StoreError, now};
 
 use crate::{key, manifest, metrics, store, users};
 
@@ -10,8 +10,8 @@ fn an_artifact_goes_with_the_execution_that_gave_it_and_with_the_ledger_entries_
     let blobs = [&users, &other, &beside].map(|artifact| store.put(artifact).unwrap());
     let held = manifest(key(1), &[("table", &users, &blobs[0]), ("metrics", &beside, &blobs[2])]);
     let kept = manifest(key(2), &[("out", &other, &blobs[1])]);
-    store.publish(&held, &[], &blobs).unwrap();
-    store.publish(&kept, &[], &blobs).unwrap();
+    store.publish(&[Made { manifest: &held, fields: &[], blobs: &blobs }]).unwrap();
+    store.publish(&[Made { manifest: &kept, fields: &[], blobs: &blobs }]).unwrap();
     let digests = blobs.each_ref().map(|blob| blob.digest);
     drop(blobs); // Whoever has one holds on to the store.
     Ledger::put(&store, key("m1"), &["17"], b"dear 17").unwrap();

@@ -89,7 +89,7 @@ fn nothing_is_removed_under_a_run_or_an_unpublished_blob() {
         assert_eq!(error.to_string(), "the store is in use");
     }
     let made = manifest(key(1), &[("out", &artifact, &blob)]);
-    store.publish(&made, &[], &[blob]).unwrap();
+    store.publish(&[Made { manifest: &made, fields: &[], blobs: &[blob] }]).unwrap();
     hit(&other, key(1));
 
     let start = RunStart { workflow: "a".to_owned(), workflow_path: "a.yaml".into(), args: Vec::new(), started: 1_000 };
@@ -123,7 +123,7 @@ fn usage_says_which_stage_types_take_it() {
         let blob = store.put(&artifact).unwrap();
         let mut made = manifest(key(number), &[("out", &artifact, &blob)]);
         made.stage_type = stage_type.to_owned();
-        store.publish(&made, &[], &[blob]).unwrap();
+        store.publish(&[Made { manifest: &made, fields: &[], blobs: &[blob] }]).unwrap();
     }
     let usage = store.usage().unwrap();
     assert_eq!((usage.blobs, usage.bytes, usage.manifests, usage.runs), (1, size, 3, 0));

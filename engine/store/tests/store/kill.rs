@@ -26,7 +26,9 @@ fn work_until_killed() {
             let (small, large) = (metrics(&name, 0), metrics(&name, 1 << (10 + number)));
             let blobs = [store.put(&small).unwrap(), store.put(&large).unwrap()];
             let made = manifest(key(&name), &[("small", &small, &blobs[0]), ("large", &large, &blobs[1])]);
-            store.publish(&made, &[("name".to_owned(), name.clone())], &blobs).unwrap();
+            store
+                .publish(&[Made { manifest: &made, fields: &[("name".to_owned(), name.clone())], blobs: &blobs }])
+                .unwrap();
             drop(claim);
             store.use_keys(run.id(), &[key(&name)]).unwrap();
         }

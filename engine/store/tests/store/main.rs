@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use stagewright_contract::{Artifact, Bytes, Digest, Goal, Kind, Metrics};
-use stagewright_store::{Blob, Lookup, Manifest, Output, Store};
+use stagewright_store::{Blob, Lookup, Made, Manifest, Output, Store};
 use tempfile::TempDir;
 
 fn store() -> (TempDir, Store) {
@@ -50,7 +50,9 @@ fn bytes(artifact: &Artifact) -> Vec<u8> {
 }
 
 fn manifest(key: Digest, outputs: &[(&str, &Artifact, &Blob)]) -> Manifest {
-    let output = |(port, artifact, blob): &(&str, &Artifact, &Blob)| ((*port).to_owned(), Output::of(artifact, blob));
+    let output = |(port, artifact, blob): &(&str, &Artifact, &Blob)| {
+        ((*port).to_owned(), Output::of(artifact, blob.digest, blob.size))
+    };
     Manifest {
         key,
         stage_type: "example.make".to_owned(),
@@ -67,7 +69,7 @@ fn manifest(key: Digest, outputs: &[(&str, &Artifact, &Blob)]) -> Manifest {
 fn publish(store: &Store, key: Digest, artifact: &Artifact) -> Manifest {
     let blob = store.put(artifact).unwrap();
     let manifest = manifest(key, &[("out", artifact, &blob)]);
-    store.publish(&manifest, &[], &[blob]).unwrap();
+    store.publish(&[Made { manifest: &manifest, fields: &[], blobs: &[blob] }]).unwrap();
     manifest
 }
 

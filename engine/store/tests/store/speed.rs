@@ -40,7 +40,11 @@ fn speed() {
         "publish        {:?}",
         time(50, |number| {
             store
-                .publish(&manifest(key(number), &[("out", &artifact, &blob)]), &[], std::slice::from_ref(&blob))
+                .publish(&[Made {
+                    manifest: &manifest(key(number), &[("out", &artifact, &blob)]),
+                    fields: &[],
+                    blobs: std::slice::from_ref(&blob),
+                }])
                 .unwrap();
         })
     );
