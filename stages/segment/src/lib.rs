@@ -1,5 +1,6 @@
 //! Stage types that find groups of similar rows and describe them.
 
+mod breathing;
 mod candidates;
 mod clusters;
 mod compare;

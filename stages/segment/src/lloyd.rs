@@ -12,6 +12,8 @@ use crate::matrix::{CHUNK, Matrix, squared_distance};
 pub(crate) struct Fit {
     /// Which cluster each row belongs to; there are fewer than asked for where the data has fewer distinct rows.
     pub(crate) labels: Vec<u32>,
+    /// The centers to which the labels belong.
+    pub(crate) centers: Vec<f64>,
     /// The sum over the rows of the squared distance to their center.
     pub(crate) wcss: f64,
     pub(crate) iterations: usize,
@@ -25,17 +27,24 @@ pub(crate) struct Limits {
     pub(crate) movement: f64,
 }
 
-/// One start of k-means from the centers `first`, of which there may be none, and more. `check` is called between
-/// iterations and may end it.
+/// One start of k-means. `check` is called between iterations and may end it.
 pub(crate) fn fit<E>(
     data: &Matrix,
     k: usize,
-    first: Vec<f64>,
     limits: Limits,
     rng: &mut impl Rng,
     check: &impl Fn() -> Result<(), E>,
 ) -> Result<Fit, E> {
-    let mut centers = seed(data, k, first, rng, check)?;
+    settle(data, seed(data, k, rng, check)?, limits, check)
+}
+
+/// Lloyd's iterations from these centers.
+pub(crate) fn settle<E>(
+    data: &Matrix,
+    mut centers: Vec<f64>,
+    limits: Limits,
+    check: &impl Fn() -> Result<(), E>,
+) -> Result<Fit, E> {
     let mut rows =
         Rows { labels: vec![0; data.rows()], upper: vec![f64::INFINITY; data.rows()], lower: vec![0.0; data.rows()] };
     let mut moved = vec![0.0; centers.len() / data.width];
@@ -63,7 +72,7 @@ pub(crate) fn fit<E>(
             values.chunks_exact(data.width).zip(own).map(|(row, center)| squared_distance(row, center)).sum::<f64>()
         })
         .collect::<Vec<_>>();
-    Ok(Fit { labels: rows.labels, wcss: wcss.into_iter().sum(), iterations })
+    Ok(Fit { labels: rows.labels, centers, wcss: wcss.into_iter().sum(), iterations })
 }
 
 /// The label of the nearest of these centers for each row, the first of several, and the WCSS.
@@ -88,25 +97,52 @@ pub(crate) fn assign(data: &Matrix, centers: &[f64]) -> (Vec<u32>, f64) {
     (labels, wcss.into_iter().sum())
 }
 
+/// What each center is good for.
+pub(crate) struct Worth {
+    /// The sum of the squared distances of its rows.
+    pub(crate) error: f64,
+    /// By how much that grows if its rows had to go to the next nearest center.
+    pub(crate) utility: f64,
+}
+
+/// The worth of each of at least two centers.
+pub(crate) fn worth(data: &Matrix, centers: &[f64]) -> Vec<Worth> {
+    let lanes = Lanes::of(centers.chunks_exact(data.width), data.width);
+    let k = centers.len() / data.width;
+    let none = || (0..k).map(|_| Worth { error: 0.0, utility: 0.0 }).collect::<Vec<_>>();
+    let chunks = data.values.par_chunks(CHUNK * data.width).map(|values| {
+        let mut squared = lanes.buffer();
+        let mut worth = none();
+        for row in values.chunks_exact(data.width) {
+            lanes.squared_distances(row, &mut squared);
+            let (nearest, first, second) = two_nearest(&squared[..k], 0);
+            worth[nearest].error += first;
+            worth[nearest].utility += second - first;
+        }
+        worth
+    });
+    chunks.collect::<Vec<_>>().into_iter().fold(none(), |mut all, chunk| {
+        for (sum, part) in all.iter_mut().zip(chunk) {
+            sum.error += part.error;
+            sum.utility += part.utility;
+        }
+        all
+    })
+}
+
 /// Greedy k-means++ (Arthur & Vassilvitskii 2007, with the candidates of scikit-learn): each further center is the best
-/// of `2 + ln k` rows drawn in proportion to their squared distance from the nearest center so far, beginning with
-/// `centers`. Ends early when every row lies on a center.
+/// of `2 + ln k` rows drawn in proportion to their squared distance from the nearest center so far. Ends early when
+/// every row lies on a center.
 pub(crate) fn seed<E>(
     data: &Matrix,
     k: usize,
-    mut centers: Vec<f64>,
     rng: &mut impl Rng,
     check: &impl Fn() -> Result<(), E>,
 ) -> Result<Vec<f64>, E> {
     let candidates = 2 + (k as f64).ln() as usize;
-    if centers.is_empty() {
-        centers.extend_from_slice(data.row(rng.random_range(0..data.rows())));
-    }
+    let mut centers = data.row(rng.random_range(0..data.rows())).to_vec();
     let mut nearest = vec![f64::INFINITY; data.rows()];
-    let mut weights = Vec::new();
-    for center in centers.chunks_exact(data.width) {
-        weights = approach(data, &mut nearest, center);
-    }
+    let mut weights = approach(data, &mut nearest, &centers);
     while centers.len() < k * data.width {
         check()?;
         let weight: f64 = weights.iter().sum();
@@ -384,7 +420,7 @@ mod tests {
 
     fn start(data: &Matrix, k: usize, seed: u64) -> Fit {
         let limits = Limits { max_iter: 300, movement: 0.0 };
-        fit::<()>(data, k, Vec::new(), limits, &mut StdRng::seed_from_u64(seed), &|| Ok(())).unwrap()
+        fit::<()>(data, k, limits, &mut StdRng::seed_from_u64(seed), &|| Ok(())).unwrap()
     }
 
     /// Without bounds: each row has the nearest center, and each center is the mean of its rows.

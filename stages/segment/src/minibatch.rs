@@ -74,7 +74,7 @@ impl MiniBatch {
         let samples: Vec<Matrix> = (0..self.n_init).map(|_| sample()).collect();
         let mut best: Option<(f64, Vec<f64>)> = None;
         for sample in &samples {
-            let centers = seed(sample, self.k, Vec::new(), rng, check)?;
+            let centers = seed(sample, self.k, rng, check)?;
             let (_, wcss) = assign(&judge, &centers);
             if best.as_ref().is_none_or(|best| wcss < best.0) {
                 best = Some((wcss, centers));

@@ -1,11 +1,11 @@
-//! k-means from several starts, of which the best is kept.
+//! k-means from several starts, of which the best is kept and made better.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use stagewright_contract::{StageContext, StageError};
 
-use crate::clusters::{centers, sizes};
+use crate::breathing::improve;
 use crate::lloyd::{Fit, Limits, fit};
 use crate::matrix::{CHUNK, Matrix};
 
@@ -18,36 +18,28 @@ pub(crate) struct Starts {
     pub(crate) tol: f64,
 }
 
-/// How many starts grow from the clusters of a smaller k.
-const GROWN: usize = 3;
+/// Above this many rows the best start stays as it is: local optima matter less there than time.
+const BREATHING_ROWS: usize = 50_000;
 
 /// Rows to be clustered into `k` clusters.
-#[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) data: &'a Matrix,
     pub(crate) k: usize,
 }
 
 impl Starts {
-    /// For each job the start with the least WCSS, the first of several. Where a job wants one cluster more than the one
-    /// before, over the same rows, it also starts from that one's centers.
+    /// For each job the start with the least WCSS, the first of several; improved by breathing where the rows are not
+    /// too many for that.
     pub(crate) fn best(self, context: &StageContext, jobs: &[Job<'_>]) -> Result<Vec<Fit>, StageError> {
-        let mut best = self.best_from(context, jobs, 0)?;
-        for at in 1..jobs.len() {
-            let (Job { data, k }, before) = (jobs[at], jobs[at - 1]);
-            if k != before.k + 1 || !std::ptr::eq(data, before.data) {
-                continue;
+        let best = self.best_from(context, jobs, 0)?;
+        let breathe = |(Job { data, k }, fit): (&Job<'_>, Fit)| {
+            if data.rows() > BREATHING_ROWS {
+                return Ok(fit);
             }
-            let centers = centers(&best[at - 1].labels, &sizes(&best[at - 1].labels), data);
-            for start in 0..GROWN {
-                let mut rng = context.rng(&format!("k={k} grown={start}"));
-                let grown = fit(data, k, centers.clone(), self.limits(data), &mut rng, &|| context.check_cancelled())?;
-                if grown.wcss < best[at].wcss {
-                    best[at] = grown;
-                }
-            }
-        }
-        Ok(best)
+            let mut rng = context.rng(&format!("k={k} breathing"));
+            improve(data, fit, self.limits(data), &mut rng, &|| context.check_cancelled())
+        };
+        jobs.par_iter().zip(best).map(breathe).collect()
     }
 
     fn limits(self, data: &Matrix) -> Limits {
@@ -77,7 +69,7 @@ impl Starts {
         let run = |&(at, start): &(usize, usize)| {
             let Job { data, k } = jobs[at];
             let mut rng = context.rng(&format!("k={k} start={start}"));
-            let fit = fit(data, k, Vec::new(), limits[at], &mut rng, &|| context.check_cancelled())?;
+            let fit = fit(data, k, limits[at], &mut rng, &|| context.check_cancelled())?;
             context.progress(done.fetch_add(1, Ordering::Relaxed) + 1, starts.len() as u64);
             Ok((at, fit))
         };
