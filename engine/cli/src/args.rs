@@ -202,8 +202,11 @@ pub(crate) struct PluginArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// Run every stage type of a plugin over made-up tables, and say where it breaks the rules
+    /// Run every stage type of a plugin over the examples of its ports or made-up tables, and say where it breaks the rules
     Check {
+        /// Files that the code of an executable is made of besides those that its command names: paths or patterns
+        #[arg(long, value_name = "FILES")]
+        code: Vec<String>,
         /// The library, or an executable file; with arguments, the command of an executable
         #[arg(value_name = "PATH")]
         path: PathBuf,

@@ -19,5 +19,7 @@ pub(crate) fn start(verbose: u8) {
     };
     let filter = EnvFilter::try_from_env("STAGEWRIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // A second start is impossible: this is called once, first thing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time();
+    // Where standard error cannot be written, there is nowhere to say so.
+    let _ = log.log_internal_errors(false).try_init();
 }

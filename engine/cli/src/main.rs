@@ -1,5 +1,8 @@
 //! The `stagewright` command.
 
+#[macro_use]
+mod output;
+
 mod args;
 mod commands;
 mod compare;

@@ -30,11 +30,22 @@ pub struct Port {
     pub optional: bool,
     /// An output that exists only when this parameter has this value.
     pub only_if: Option<(String, Value)>,
+    /// What an input may hold, to try the stage type with: for a table its columns, each a list of values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<Value>,
 }
 
 impl Port {
     fn new(direction: Direction, name: &str, kind: Kind, doc: &str) -> Self {
-        Self { name: name.to_owned(), direction, kind, doc: doc.to_owned(), optional: false, only_if: None }
+        Self {
+            name: name.to_owned(),
+            direction,
+            kind,
+            doc: doc.to_owned(),
+            optional: false,
+            only_if: None,
+            example: None,
+        }
     }
 
     /// A port that the stage reads.
@@ -51,6 +62,14 @@ impl Port {
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.optional = true;
+        self
+    }
+
+    /// The same input, with an example of what it may hold, from which `stagewright plugin check` makes inputs: for a table
+    /// its columns (`{"id": [1, 2]}`), for files their texts by name, for everything else its JSON.
+    #[must_use]
+    pub fn with_example(mut self, example: Value) -> Self {
+        self.example = Some(example);
         self
     }
 

@@ -13,6 +13,7 @@ use stagewright_contract::{Artifact, Bytes, Kind};
 use crate::abi::{ArrowArrayStream, Host, error_kind, input};
 use crate::arrow;
 use crate::failure::Failure;
+use crate::scratch::ScratchFolder;
 
 /// Whoever watches a stage of a plugin. Called from any thread of the plugin.
 pub(crate) trait Watch: Sync {
@@ -39,7 +40,13 @@ pub(crate) struct Request<'a> {
 #[derive(Default)]
 pub(crate) struct Scratch {
     parent: Option<PathBuf>,
-    made: Mutex<Option<tempfile::TempDir>>,
+    made: Mutex<Option<Made>>,
+}
+
+/// A folder that was made.
+enum Made {
+    Within(tempfile::TempDir),
+    Own(ScratchFolder),
 }
 
 impl Scratch {
@@ -51,10 +58,16 @@ impl Scratch {
     fn path(&self) -> io::Result<PathBuf> {
         let mut made = lock(&self.made);
         if made.is_none() {
-            let parent = self.parent.clone().unwrap_or_else(std::env::temp_dir);
-            *made = Some(tempfile::Builder::new().prefix("stagewright-stage-").tempdir_in(parent)?);
+            *made = Some(match &self.parent {
+                Some(parent) => Made::Within(tempfile::Builder::new().prefix("stage-").tempdir_in(parent)?),
+                None => Made::Own(ScratchFolder::new()?),
+            });
         }
-        Ok(made.as_ref().map(|folder| folder.path().to_owned()).unwrap_or_default())
+        Ok(match &*made {
+            Some(Made::Within(folder)) => folder.path().to_owned(),
+            Some(Made::Own(folder)) => folder.path().to_owned(),
+            None => PathBuf::new(),
+        })
     }
 }
 

@@ -23,6 +23,8 @@ mod library;
 #[cfg(feature = "host")]
 mod plugin;
 #[cfg(feature = "host")]
+mod scratch;
+#[cfg(feature = "host")]
 mod sys;
 #[cfg(feature = "host")]
 mod worker;
@@ -37,6 +39,10 @@ pub use conformance::{Check, Outcome, conformance};
 pub use executable::{Executable, check_command};
 #[cfg(feature = "host")]
 pub use plugin::{Isolation, Plugin, run_executable};
+#[cfg(feature = "host")]
+pub use scratch::ScratchFolder;
+#[cfg(feature = "host")]
+pub use sys::end_by_sigpipe;
 
 /// The module with which a program in Python speaks the line protocol.
 #[cfg(feature = "host")]

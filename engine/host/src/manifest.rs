@@ -83,6 +83,10 @@ pub struct PortManifest {
     /// An output that exists only when this parameter has this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_if: Option<(String, Value)>,
+    /// What an input may hold, to try the stage type with: for a table its columns, each a list of values; for files
+    /// their texts by name; for everything else its JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<Value>,
 }
 
 /// A parameter that holds the path or pattern of files.
@@ -236,6 +240,7 @@ impl StageManifest {
             doc: port.doc.clone(),
             optional: port.optional,
             only_if: port.only_if.clone(),
+            example: port.example.clone(),
         };
         StageDescriptor {
             name: self.name.clone(),
@@ -261,6 +266,7 @@ impl From<&StageDescriptor> for StageManifest {
             doc: port.doc,
             optional: port.optional,
             only_if: port.only_if,
+            example: port.example,
         };
         Self {
             name,

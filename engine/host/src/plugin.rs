@@ -345,6 +345,7 @@ pub(crate) struct ContextWatch<'a>(pub(crate) &'a StageContext);
 
 impl Watch for ContextWatch<'_> {
     fn log(&self, level: i32, message: &str) {
+        let message = &*without_secrets(message.to_owned(), self.0);
         match level {
             log_level::WARNING.. => self.0.warn(message),
             log_level::INFO => tracing::info!(message, "plugin"),
@@ -359,6 +360,12 @@ impl Watch for ContextWatch<'_> {
     fn cancelled(&self) -> bool {
         self.0.monitor().is_cancelled()
     }
+}
+
+/// A text of a plugin without the value of any secret that its stage was given.
+pub(crate) fn without_secrets(text: String, context: &StageContext) -> String {
+    let values = context.secrets().iter().filter(|(_, value)| !value.expose().is_empty());
+    values.fold(text, |text, (_, value)| text.replace(value.expose(), "***"))
 }
 
 /// Nobody watches.

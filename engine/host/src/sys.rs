@@ -125,6 +125,12 @@ pub(crate) fn end_as(status: ExitStatus) -> ! {
     std::process::exit(status.code().unwrap_or(1))
 }
 
+/// Ends this process as writing to a pipe that nobody reads does where the signal for that (SIGPIPE) is not ignored, as
+/// it is in every program in Rust.
+pub fn end_by_sigpipe() -> ! {
+    end_as(ExitStatus::from_raw(libc::SIGPIPE))
+}
+
 /// A crash of this process leaves no memory dump: it may hold people's data.
 pub(crate) fn no_core_dumps() {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

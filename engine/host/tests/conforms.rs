@@ -22,7 +22,7 @@ fn the_example_in_c_conforms() {
     for check in &checks {
         assert_eq!(check.outcome, Outcome::Passed, "{check:?}");
     }
-    assert_eq!(of(&checks, "uplift.segments").len(), 9);
+    assert_eq!(of(&checks, "uplift.segments").len(), 10);
 }
 
 #[test]

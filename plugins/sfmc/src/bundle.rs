@@ -131,15 +131,33 @@ with:
 
     fn ports() -> Vec<Port> {
         vec![
-            Port::input("messages", Kind::Table, "A row per person, as `generate.messages` puts out.").optional(),
+            Port::input("messages", Kind::Table, "A row per person, as `generate.messages` puts out.")
+                .optional()
+                .with_example(json!({
+                    "user_id": ["u1", "u2", "u3"],
+                    "subject": ["Your bread is here", "Für dich", "Today"],
+                    "text": ["Fresh every morning.", "Two\nlines.", "\"Quoted\", and more."],
+                })),
             Port::input(
                 "recommendations",
                 Kind::Table,
                 "Rows of person, product and rank, as `recommend` stages put out.",
             )
-            .optional(),
-            Port::input("contacts", Kind::Table, "Who may be written to: person, subscriber key, status or opt-out."),
-            Port::input("suppression", Kind::Table, "Subscriber keys that must not be written to.").optional(),
+            .optional()
+            .with_example(json!({
+                "user_id": ["u1", "u1", "u2", "u3"],
+                "product_id": [11, 12, 21, 31],
+                "rank": [1, 2, 1, 1],
+            })),
+            Port::input("contacts", Kind::Table, "Who may be written to: person, subscriber key, status or opt-out.")
+                .with_example(json!({
+                    "user_id": ["u1", "u2", "u3"],
+                    "subscriber_key": ["K-1", "K-2", "K-3"],
+                    "status": ["Active", "Active", "Unsubscribed"],
+                })),
+            Port::input("suppression", Kind::Table, "Subscriber keys that must not be written to.")
+                .optional()
+                .with_example(json!({ "subscriber_key": ["K-7", "K-8"] })),
             Port::output("bundle", Kind::Files, "What Marketing Cloud imports."),
             Port::output(
                 "deliveries",
@@ -224,6 +242,9 @@ with:
         // Where each subscriber key and each primary key that gets into a file comes from.
         let mut taken = (HashMap::new(), HashMap::new());
         for (at, person) in people.list.iter().enumerate() {
+            if at % 4_096 == 0 {
+                context.check_cancelled()?;
+            }
             let variant = people.variant_of(at, &self.variant).ok_or_else(|| {
                 let column = self.variant_column.as_deref().unwrap_or_default();
                 wrong_value(&people.input, person.row, column, "there is no value, and each person needs a variant")

@@ -10,8 +10,7 @@ use polars::prelude::DataType;
 use serde_json::json;
 use stagewright_contract::{Artifact, Bytes, Digest, Kind, Monitor, SourceFile, StageContext, StageError, Table};
 use stagewright_frame::{nearest, to_frame, write};
-use stagewright_host::read_table;
-use tempfile::TempDir;
+use stagewright_host::{ScratchFolder, read_table};
 
 use crate::metrics;
 use crate::ports::{Format, Output, OutputKind};
@@ -20,16 +19,12 @@ use crate::ports::{Format, Output, OutputKind};
 const LISTED: usize = 12;
 
 /// A temporary folder, removed with this.
-pub(crate) struct Folder(TempDir);
+pub(crate) struct Folder(ScratchFolder);
 
 impl Folder {
     /// Makes one, where the system keeps what is temporary (`TMPDIR`), for this user alone.
     pub(crate) fn new() -> Result<Self, StageError> {
-        use std::os::unix::fs::PermissionsExt;
-        let made = tempfile::Builder::new()
-            .prefix("stagewright-exec-")
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir();
+        let made = ScratchFolder::new();
         made.map(Self).map_err(|error| StageError::environment(format!("no scratch folder can be made: {error}")))
     }
 

@@ -13,6 +13,7 @@ use stagewright_runtime::preview;
 use crate::args::{ExportFormat, GetArgs, Global};
 use crate::failure::Failure;
 use crate::load::Loaded;
+use crate::output::written;
 use crate::terminal;
 
 /// How many rows a terminal is shown.
@@ -58,9 +59,10 @@ pub(crate) fn run(args: &GetArgs, global: &Global) -> Result<ExitCode, Failure> 
         (Artifact::Table(table), None, format) => {
             let mut out = io::BufWriter::new(io::stdout().lock());
             match stagewright_frame::write(&table, format_of(format), &mut out) {
-                Err(error) if error.message.contains("Broken pipe") => {}
+                Err(error) if error.message.contains("Broken pipe") => stagewright_host::end_by_sigpipe(),
                 other => other?,
             }
+            written(out.flush());
         }
         (Artifact::Table(table), Some(path), format) => {
             replace(path, |file| Ok(stagewright_frame::write(&table, format_of(format), file)?))?;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use stagewright_host::{Outcome, PYTHON_MODULE, Plugin, check_command, conformance};
+use stagewright_runtime::find_files;
 
 use crate::args::{PluginArgs, PluginCommand, PluginLanguage};
 use crate::failure::{Failure, STAGE_FAILED};
@@ -24,12 +25,12 @@ const SDK: &str = "SDK_PATH";
 
 pub(crate) fn run(args: &PluginArgs) -> Result<ExitCode, Failure> {
     match &args.command {
-        PluginCommand::Check { path, args } => check(path, args),
+        PluginCommand::Check { code, path, args } => check(code, path, args),
         PluginCommand::New { name, lang } => new(name, *lang),
     }
 }
 
-fn check(path: &Path, args: &[String]) -> Result<ExitCode, Failure> {
+fn check(code: &[String], path: &Path, args: &[String]) -> Result<ExitCode, Failure> {
     let refused = |refused: stagewright_host::Refused| {
         let failure = Failure::usage(refused.to_string());
         match refused.help {
@@ -37,12 +38,25 @@ fn check(path: &Path, args: &[String]) -> Result<ExitCode, Failure> {
             None => failure,
         }
     };
-    let checked = if args.is_empty() {
+    let checked = if args.is_empty() && code.is_empty() {
         stagewright_host::check(path, None)
     } else {
         let words: Vec<String> =
             std::iter::once(path.to_string_lossy().into_owned()).chain(args.iter().cloned()).collect();
-        check_command(&words, Path::new("."), &[])
+        // Absolute, for the plugin starts in a folder of its own.
+        let here = std::env::current_dir()
+            .map_err(|error| Failure::environment(format!("the current folder cannot be used: {error}")))?;
+        let mut files = Vec::new();
+        for pattern in code {
+            files.extend(find_files(&here, pattern).map_err(|error| {
+                let failure = Failure::usage(format!("--code: {}", error.message));
+                match error.help {
+                    Some(help) => failure.with_help(help),
+                    None => failure,
+                }
+            })?);
+        }
+        check_command(&words, &here, &files)
     }
     .map_err(refused)?;
     let plugin =

@@ -164,7 +164,7 @@ stages:
 fn the_environment_is_what_the_stage_declares() {
     let space = command(
         "\
-command: [sh, -c, 'env | sort | sed -e s/stagewright-exec-.*/SCRATCH/ -e s/^TOKEN=.......$/TOKEN=its-value/ > env.csv']
+command: [sh, -c, 'env | sort | sed -e s/stagewright-scratch-.*/SCRATCH/ -e s/^TOKEN=.......$/TOKEN=its-value/ > env.csv']
 outputs: { out: { file: env.csv } }
 environment: { GIVEN: 3, PASSED: ~, TOKEN: '${secret:TOKEN}' }
 seed: ${params.seed}",

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use super::process::{Death, Process};
 use super::protocol::{Access, FromWorker, ToWorker};
 use crate::check::{Checked, Refused};
 use crate::failure::Failure;
 use crate::manifest::Manifest;
+use crate::scratch::ScratchFolder;
 
 /// How long loading a plugin may take.
 const LOAD: Duration = Duration::from_secs(30);
@@ -45,16 +44,13 @@ pub(super) struct Worker {
     /// How many stages it has run.
     pub(super) runs: u64,
     /// Removed with it.
-    _scratch: TempDir,
+    _scratch: ScratchFolder,
 }
 
 impl Worker {
     pub(super) fn start(launcher: &Launcher, checked: &Checked, access: &Access) -> Result<Self, Refused> {
         let refused = |why: String| Refused::new(&checked.path, format!("no worker can be started for it: {why}"));
-        let scratch = tempfile::Builder::new()
-            .prefix("stagewright-plugin-")
-            .tempdir()
-            .map_err(|error| refused(format!("its scratch folder: {error}")))?;
+        let scratch = ScratchFolder::new().map_err(|error| refused(format!("its scratch folder: {error}")))?;
         let mut process = Process::start(launcher, scratch.path()).map_err(refused)?;
         let load =
             ToWorker::Load { checked: checked.clone(), access: access.clone(), scratch: scratch.path().to_owned() };

@@ -19,7 +19,7 @@ use crate::call::Watch;
 use crate::check::{Checked, Code, Refused};
 use crate::failure::Failure;
 use crate::manifest::{Answer, Manifest, Question, StageManifest};
-use crate::plugin::ContextWatch;
+use crate::plugin::{ContextWatch, without_secrets};
 
 /// How long a stage may take to end once the run was cancelled.
 const GRACE: Duration = Duration::from_secs(2);
@@ -65,7 +65,7 @@ impl Pool {
     pub(crate) fn plan(&self, stage: &str, params: &Value, question: &Question) -> Result<Option<Answer>, Failure> {
         let began = Instant::now();
         let message = ToWorker::Plan { stage: stage.to_owned(), params: params.clone(), question: question.clone() };
-        self.ask(&Access::default(), |worker| {
+        self.ask(&Access::default(), &|text| text, |worker| {
             let said = worker.process.say(&message, &[]).map_err(|_| worker.process.end());
             said.and_then(|()| {
                 worker.process.answer(&mut |_| {}, &mut |_| {
@@ -101,7 +101,8 @@ impl Pool {
         let access = Access { network: work.stage.network, read: work.sources.values().flatten().cloned().collect() };
         let limit = context.memory().unwrap_or_else(most_of_the_machine);
         let mut outputs = Vec::new();
-        let answer = self.ask(&access, |worker| {
+        let clean = |text| without_secrets(text, context);
+        let answer = self.ask(&access, &clean, |worker| {
             // Written anew by a second attempt.
             outputs.clear();
             for port in work.outputs.keys() {
@@ -153,7 +154,11 @@ impl Pool {
             )
         })?;
         match answer {
-            FromWorker::Ran(ran) => ran?,
+            FromWorker::Ran(ran) => ran.map_err(|mut failure| {
+                // Message and help are the runtime's to clean.
+                failure.location = failure.location.map(clean);
+                failure
+            })?,
             _ => return Err(Failure::bug("the plugin's worker answered something else")),
         }
         let mut artifacts = BTreeMap::new();
@@ -167,11 +172,12 @@ impl Pool {
         Ok(artifacts)
     }
 
-    /// Has a worker do something. One that breaks is not used again. If it had run other stages before, a thread that
+    /// Has a worker do something; `clean` strikes out of what it printed what must not be logged. One that breaks is not used again. If it had run other stages before, a thread that
     /// one of those left behind may be what broke it: a new worker tries again, so that no stage pays for another.
     fn ask(
         &self,
         access: &Access,
+        clean: &dyn Fn(String) -> String,
         mut body: impl FnMut(&mut Worker) -> Result<FromWorker, Death>,
     ) -> Result<FromWorker, Failure> {
         loop {
@@ -187,7 +193,7 @@ impl Pool {
             worker.process.take_log();
             match body(&mut worker) {
                 Ok(answer) => {
-                    let printed = worker.process.take_log();
+                    let printed = clean(worker.process.take_log());
                     if !printed.is_empty() {
                         tracing::debug!(plugin = worker.manifest.name, printed, "printed");
                     }

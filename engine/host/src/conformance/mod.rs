@@ -1,30 +1,26 @@
 //! The conformance kit: runs every stage type of a plugin over made-up inputs, in a worker and as a library, and says
 //! where it does not keep the rules of the boundary.
 //!
-//! It knows nothing of what a stage type is for. Parameters are made from the JSON Schema: a text that must be given is
-//! taken for the name of a column, and tables have a column for each text among the parameters. Of which type is found
-//! by trying.
+//! It knows nothing of what a stage type is for. Where ports have examples, inputs and parameters are those of the examples.
+//! Else parameters are made from the JSON Schema: a text that must be given is taken for the name of a column, and tables
+//! have a column for each text among the parameters. Of which type is found by trying.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod made;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use polars_arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, Utf8ViewArray};
-use serde_json::{Value, json};
+use made::{Example, Material, Rows, TYPES, Type, has_examples, inputs, params, texts};
+use polars_arrow::array::{Float32Array, Float64Array};
+use serde_json::Value;
 use stagewright_contract::testkit::Done;
-use stagewright_contract::{
-    Artifact, Direction, ErrorKind, Figure, FigureKind, Files, Goal, Kind, Metrics, Model, Monitor, Series,
-    StageContext, StageDescriptor, StageError, StageType, Table, TableColumn, Task,
-};
+use stagewright_contract::{Artifact, ErrorKind, Monitor, StageContext, StageError, StageType};
 
 use crate::check::{Checked, Code, Refused};
 use crate::plugin::{Isolation, Plugin};
 use crate::worker::Launcher;
 
-/// Rows of the table by which types are found.
-const FEW: usize = 12;
-/// Rows of the huge table.
-const MANY: usize = 1_000_000;
 /// How often a stage is called to see whether its memory grows.
 const CALLS: usize = 1_000;
 /// How much it may grow meanwhile, in bytes.
@@ -56,17 +52,6 @@ pub struct Check {
     pub outcome: Outcome,
 }
 
-/// The type of a made-up column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Type {
-    Text,
-    Number,
-    Integer,
-    Flag,
-}
-
-const TYPES: [Type; 4] = [Type::Text, Type::Number, Type::Integer, Type::Flag];
-
 /// Checks a plugin, and tells of each check as it is made. No call may take longer than `limit`.
 ///
 /// # Errors
@@ -83,7 +68,14 @@ pub fn conformance(
     let types = worker.stage_types();
     let mut usable = Vec::new();
     for stage_type in &types {
-        usable.extend(kit.in_worker(stage_type).map(|trial| (stage_type.name().to_owned(), trial)));
+        let Ok(example) = kit.example(stage_type) else { continue };
+        let network = worker.manifest().stages.iter().any(|stage| stage.name == stage_type.name() && stage.network);
+        if let Some(why) = out_of_reach(stage_type, example.as_ref(), network) {
+            kit.record(Some(stage_type.name()), "it succeeds over a small table", Outcome::Skipped(why));
+            continue;
+        }
+        let suitable = kit.in_worker(stage_type, example);
+        usable.extend(suitable.map(|suitable| (stage_type.name().to_owned(), suitable)));
     }
     // Only now, for a plugin that crashes takes this program along.
     if checked.code != Code::Library {
@@ -100,11 +92,24 @@ pub fn conformance(
     Ok(kit.checks)
 }
 
-/// Parameters and types of columns with which a stage succeeds, and what it puts out.
+/// Parameters and inputs with which a stage succeeds, and what it puts out.
 struct Suitable {
     params: Value,
-    columns: Vec<(String, Type)>,
+    material: Material,
     bytes: Vec<u8>,
+}
+
+/// Why the kit cannot run a stage type at all, if it cannot.
+fn out_of_reach(stage_type: &StageType, example: Option<&Example>, network: bool) -> Option<String> {
+    if network {
+        return Some("it opens connections, which the kit does not".to_owned());
+    }
+    let configured = stage_type.configure(&example?.with).ok()?;
+    if let Some(source) = configured.sources().iter().find(|source| !source.optional) {
+        return Some(format!("it reads files (`{}`), of which the kit has none", source.pattern));
+    }
+    let secrets = configured.secrets();
+    secrets.first().map(|secret| format!("it takes a secret (`{}`), and the kit knows none", secret.name))
 }
 
 struct Kit<'a> {
@@ -124,68 +129,88 @@ impl Kit<'_> {
         &self,
         stage_type: &StageType,
         params: &Value,
-        columns: &[(String, Type)],
-        rows: usize,
+        material: &Material,
+        rows: Rows,
         chunks: usize,
     ) -> Result<Done, StageError> {
-        run(stage_type, params, columns, rows, chunks, self.limit)
+        run(stage_type, params, material, rows, chunks, self.limit)
     }
 
-    fn in_worker(&mut self, stage_type: &StageType) -> Option<Suitable> {
+    /// Reads the example of a stage type, which is to hold.
+    fn example(&mut self, stage_type: &StageType) -> Result<Option<Example>, ()> {
+        let found = Example::of(stage_type.descriptor()).and_then(|example| {
+            let configured = example.as_ref().map(|example| stage_type.configure(&example.with));
+            configured.transpose().map_err(|error| error.to_string())?;
+            Ok(example)
+        });
+        let outcome = match &found {
+            Ok(None) => return Ok(None),
+            Ok(Some(_)) => Outcome::Passed,
+            Err(why) => Outcome::Failed(why.clone()),
+        };
+        self.record(Some(stage_type.name()), "its example holds", outcome);
+        found.map_err(drop)
+    }
+
+    fn in_worker(&mut self, stage_type: &StageType, example: Option<Example>) -> Option<Suitable> {
         let name = Some(stage_type.name());
         let descriptor = stage_type.descriptor();
-        let params = params(&descriptor.params);
-        let mut names: Vec<String> = texts(&params).into_iter().collect();
-        names.truncate(MAX_TRIED as usize);
+        let (params, materials) = match example {
+            Some(example) if has_examples(descriptor) => (example.with, vec![Material::Examples]),
+            _ => {
+                let params = params(&descriptor.params);
+                let materials = combinations(&params);
+                (params, materials)
+            }
+        };
         let mut last = None;
         let mut found = None;
-        for combination in 0..TYPES.len().pow(names.len() as u32) {
-            let columns: Vec<(String, Type)> = (0..)
-                .zip(&names)
-                .map(|(place, name)| (name.clone(), TYPES[combination / TYPES.len().pow(place) % TYPES.len()]))
-                .collect();
-            match self.run(stage_type, &params, &columns, FEW, 1) {
+        for material in materials {
+            match self.run(stage_type, &params, &material, Rows::Few, 1) {
                 Ok(done) => {
-                    found = Some((columns, done));
+                    found = Some((material, done));
                     break;
                 }
                 Err(error) if error.kind == ErrorKind::Bug => {
                     self.record(name, "it keeps the rules over a small table", Outcome::Failed(said(&error)));
                     return None;
                 }
-                Err(error) => last = Some(error),
+                Err(error) => last = Some((material, error)),
             }
         }
-        let without = self.run(stage_type, &params, &[], FEW, 1).map(drop);
+        let without = self.run(stage_type, &params, &Material::MadeUp(Vec::new()), Rows::Few, 1).map(drop);
         self.record(name, "columns that are missing are an error", rules(without));
-        let Some((columns, done)) = found else {
-            let why = last.map_or_else(|| "nothing was tried".to_owned(), |error| said(&error));
-            self.record(
-                name,
-                "it succeeds over a made-up table",
-                Outcome::Skipped(format!("none suits it; it said: {why}")),
-            );
+        let Some((material, done)) = found else {
+            let outcome = match last {
+                None => Outcome::Skipped("nothing was tried".to_owned()),
+                Some((Material::Examples, error)) => Outcome::Failed(said(&error)),
+                Some((Material::MadeUp(_), error)) => Outcome::Skipped(format!(
+                    "none that was made up suits it: give its inputs an `example`; it said: {}",
+                    said(&error)
+                )),
+            };
+            self.record(name, "it succeeds over a small table", outcome);
             return None;
         };
-        self.record(name, "it succeeds over a made-up table", finite(&done));
+        self.record(name, "it succeeds over a small table", finite(&done));
         let bytes = done.bytes();
-        let again = self.run(stage_type, &params, &columns, FEW, 1).map(|done| done.bytes());
+        let again = self.run(stage_type, &params, &material, Rows::Few, 1).map(|done| done.bytes());
         self.record(name, "equal inputs give equal bytes", equal(again, &bytes));
-        let chunked = self.run(stage_type, &params, &columns, FEW, 5).map(|done| done.bytes());
+        let chunked = self.run(stage_type, &params, &material, Rows::Few, 5).map(|done| done.bytes());
         self.record(name, "record batches make no difference", equal(chunked, &bytes));
-        let empty = self.run(stage_type, &params, &columns, 0, 1).map(|done| drop(done.bytes()));
+        let empty = self.run(stage_type, &params, &material, Rows::None, 1).map(|done| drop(done.bytes()));
         self.record(name, "an empty table is a result or an error", rules(empty));
-        let huge = self.run(stage_type, &params, &columns, MANY, 1).map(|done| drop(done.bytes()));
+        let huge = self.run(stage_type, &params, &material, Rows::Many, 1).map(|done| drop(done.bytes()));
         self.record(name, "a table of 1,000,000 rows is a result or an error", rules(huge));
-        self.record(name, "it ends soon when the run is cancelled", cancelled(stage_type, &params, &columns));
-        Some(Suitable { params, columns, bytes })
+        self.record(name, "it ends soon when the run is cancelled", cancelled(stage_type, &params, &material));
+        Some(Suitable { params, material, bytes })
     }
 
     fn as_library(&mut self, stage_type: &StageType, suitable: &Suitable) {
         let name = Some(stage_type.name());
-        let Suitable { params, columns, bytes } = suitable;
+        let Suitable { params, material, bytes } = suitable;
         let limit = self.limit;
-        let call = || run(stage_type, params, columns, FEW, 1, limit).map(|done| done.bytes());
+        let call = || run(stage_type, params, material, Rows::Few, 1, limit).map(|done| done.bytes());
         self.record(name, "as a library it gives the same bytes as in a worker", equal(call(), bytes));
         let mut before = 0;
         for index in 0..CALLS {
@@ -203,6 +228,21 @@ impl Kit<'_> {
             if grown > GROWTH { Outcome::Failed(format!("it grew by {} MiB", grown >> 20)) } else { Outcome::Passed };
         self.record(name, "its memory does not grow over 1,000 calls", outcome);
     }
+}
+
+/// Tables that may suit parameters: with a column of each type for each text among them.
+fn combinations(params: &Value) -> Vec<Material> {
+    let mut names: Vec<String> = texts(params).into_iter().collect();
+    names.truncate(MAX_TRIED as usize);
+    let kind = |combination: usize, place: u32| -> Type {
+        let index = combination / TYPES.len().pow(place) % TYPES.len();
+        TYPES.get(index).copied().unwrap_or(Type::Text)
+    };
+    (0..TYPES.len().pow(names.len() as u32))
+        .map(|combination| {
+            Material::MadeUp((0..).zip(&names).map(|(place, name)| (name.clone(), kind(combination, place))).collect())
+        })
+        .collect()
 }
 
 /// A result and an error for people are both within the rules; a bug is not.
@@ -249,19 +289,30 @@ fn finite(done: &Done) -> Outcome {
     Outcome::Passed
 }
 
-fn cancelled(stage_type: &StageType, params: &Value, columns: &[(String, Type)]) -> Outcome {
+fn cancelled(stage_type: &StageType, params: &Value, material: &Material) -> Outcome {
     let configured = match stage_type.configure(params) {
         Ok(configured) => configured,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
     let monitor = Arc::new(Monitor::default());
-    let inputs = inputs(stage_type.descriptor(), columns, MANY, 1);
+    let inputs = match inputs(stage_type.descriptor(), material, Rows::Many, 1) {
+        Ok(inputs) => inputs,
+        Err(why) => return Outcome::Failed(why),
+    };
+    // Handing the tables over is the host's own time: they are written once and read once.
+    let began = Instant::now();
+    for artifact in inputs.values() {
+        if let Err(error) = artifact.encode(&mut std::io::sink()) {
+            return Outcome::Failed(error.to_string());
+        }
+    }
+    let patience = PATIENCE + 2 * began.elapsed();
     let mut context = StageContext::new(inputs, BTreeMap::new(), 42, Arc::clone(&monitor));
     monitor.cancel();
     let began = Instant::now();
     let ran = configured.run(&mut context);
     match ran {
-        _ if began.elapsed() > PATIENCE => Outcome::Failed(format!("it took {:.1?}", began.elapsed())),
+        _ if began.elapsed() > patience => Outcome::Failed(format!("it took {:.1?}", began.elapsed())),
         Err(error) if error.kind == ErrorKind::Bug => Outcome::Failed(said(&error)),
         _ => Outcome::Passed,
     }
@@ -270,14 +321,14 @@ fn cancelled(stage_type: &StageType, params: &Value, columns: &[(String, Type)])
 fn run(
     stage_type: &StageType,
     params: &Value,
-    columns: &[(String, Type)],
-    rows: usize,
+    material: &Material,
+    rows: Rows,
     chunks: usize,
     limit: Duration,
 ) -> Result<Done, StageError> {
     let configured = stage_type.configure(params).map_err(|error| StageError::data(error.to_string()))?;
     let monitor = Arc::new(Monitor::default());
-    let inputs = inputs(stage_type.descriptor(), columns, rows, chunks);
+    let inputs = inputs(stage_type.descriptor(), material, rows, chunks).map_err(StageError::data)?;
     let mut context = StageContext::new(inputs, BTreeMap::new(), 42, Arc::clone(&monitor));
     let (done, ended) = mpsc::channel::<()>();
     let watched = Arc::clone(&monitor);
@@ -293,127 +344,6 @@ fn run(
         return Err(StageError::bug(format!("it took longer than {} s", limit.as_secs())));
     }
     ran.map(|()| Done { outputs: context.into_outputs(), warnings: monitor.warnings() })
-}
-
-/// Something for every input.
-fn inputs(
-    descriptor: &StageDescriptor,
-    columns: &[(String, Type)],
-    rows: usize,
-    chunks: usize,
-) -> BTreeMap<String, Artifact> {
-    descriptor
-        .ports
-        .iter()
-        .filter(|port| port.direction == Direction::Input)
-        .filter_map(|port| {
-            let artifact = match port.kind {
-                Kind::Table => table(columns, rows, chunks)?.into(),
-                Kind::Metrics => {
-                    let mut metrics = Metrics::new();
-                    metrics.insert("share", Some(0.25), Goal::Maximize).ok()?;
-                    metrics.into()
-                }
-                Kind::Model => Model {
-                    learned_by: "model.linear".to_owned(),
-                    task: Task::Regression,
-                    features: Vec::new(),
-                    target: "y".to_owned(),
-                    rows: 1,
-                    state: json!({}),
-                }
-                .into(),
-                Kind::Figure => {
-                    Figure::new(FigureKind::Bar, "A figure", "x", "y").with(Series::new("all", [(1.0, 2.0)])).into()
-                }
-                Kind::Files => {
-                    let mut files = Files::new();
-                    files.insert("a.csv", *b"id\n1\n").ok()?;
-                    files.into()
-                }
-            };
-            Some((port.name.clone(), artifact))
-        })
-        .collect()
-}
-
-/// A table with a few nulls, in so many record batches.
-fn table(columns: &[(String, Type)], rows: usize, chunks: usize) -> Option<Table> {
-    let mut made = vec![("row_of_the_kit".to_owned(), Type::Integer)];
-    made.extend_from_slice(columns);
-    let columns = made.into_iter().enumerate().map(|(place, (name, kind))| {
-        let whole = values(kind, rows, place);
-        let size = rows.div_ceil(chunks).max(1);
-        let mut pieces: Vec<ArrayRef> =
-            (0..rows).step_by(size).map(|start| whole.sliced(start, size.min(rows - start))).collect();
-        if pieces.is_empty() {
-            pieces.push(whole.clone());
-        }
-        TableColumn { name, dtype: whole.dtype().clone(), chunks: pieces }
-    });
-    Table::new(columns.collect()).ok()
-}
-
-fn values(kind: Type, rows: usize, place: usize) -> ArrayRef {
-    // Every eleventh value is null, except in the first column.
-    let there = |row: usize| place == 0 || row % 11 != 10;
-    match kind {
-        Type::Text => {
-            let texts = ["north", "south", "a place whose name is longer than a view", "Zürich"];
-            Utf8ViewArray::from_slice((0..rows).map(|row| there(row).then(|| texts[row % 4])).collect::<Vec<_>>())
-                .boxed()
-        }
-        Type::Number => {
-            (0..rows).map(|row| there(row).then_some((row % 97) as f64 * 0.5)).collect::<Float64Array>().boxed()
-        }
-        Type::Integer => (0..rows).map(|row| there(row).then_some((row % 1009) as i64)).collect::<Int64Array>().boxed(),
-        Type::Flag => (0..rows).map(|row| there(row).then_some(row / 4 % 2 == 0)).collect::<BooleanArray>().boxed(),
-    }
-}
-
-/// Parameters that the schema accepts, as far as can be told: those that must be given, and the defaults of others.
-fn params(schema: &Value) -> Value {
-    let required: BTreeSet<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let made = properties.into_iter().flatten().filter_map(|(name, schema)| {
-        let value = match schema.get("default") {
-            Some(default) => default.clone(),
-            None if required.contains(name.as_str()) => parameter(name, schema),
-            None => return None,
-        };
-        Some((name.clone(), value))
-    });
-    Value::Object(made.collect())
-}
-
-fn parameter(name: &str, schema: &Value) -> Value {
-    if let Some(value) = schema.get("const").or_else(|| schema.get("enum").and_then(|values| values.get(0))) {
-        return value.clone();
-    }
-    let kind = match schema.get("type") {
-        Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str),
-        kind => kind.and_then(Value::as_str),
-    };
-    match kind {
-        Some("integer" | "number") => {
-            schema.get("minimum").or_else(|| schema.get("maximum")).cloned().unwrap_or_else(|| json!(1))
-        }
-        Some("boolean") => json!(true),
-        Some("array") => json!([parameter(name, schema.get("items").unwrap_or(&Value::Null))]),
-        Some("object") => params(schema),
-        _ => json!(name),
-    }
-}
-
-/// All texts among some parameters, which may name columns.
-fn texts(params: &Value) -> BTreeSet<String> {
-    match params {
-        Value::String(text) => BTreeSet::from([text.clone()]),
-        Value::Array(items) => items.iter().flat_map(texts).collect(),
-        Value::Object(entries) => entries.values().flat_map(texts).collect(),
-        _ => BTreeSet::new(),
-    }
 }
 
 /// The memory of this process of its own, in bytes.

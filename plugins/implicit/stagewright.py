@@ -1,0 +1,1 @@
+../../engine/host/src/python/stagewright.py
