@@ -84,6 +84,7 @@ impl Job {
         if !self.node.secrets.is_empty() {
             error.message = self.without_secrets(error.message);
             error.help = error.help.map(|help| self.without_secrets(help));
+            error.location = error.location.map(|location| self.without_secrets(location));
         }
         error
     }

@@ -4,6 +4,7 @@
 
 use rand::Rng;
 
+use crate::exchange::exchange;
 use crate::lloyd::{Fit, Limits, settle, worth};
 use crate::matrix::{Matrix, squared_distance};
 
@@ -26,15 +27,44 @@ pub(crate) fn improve<E>(
     let mut depth = DEPTH.min(k);
     // A single center is the mean, and where every row lies on a center nothing can be better.
     while depth > 0 && k > 1 && best.wcss > 0.0 {
+        let limits = Limits { movement: 0.0, ..limits };
         let wider = settle(data, inhale(data, &best, depth, rng), limits, check)?;
         let next = settle(data, exhale(data, wider.centers, k), limits, check)?;
-        if next.wcss < best.wcss * (1.0 - 1e-9) {
+        if is_better(&next, &best) {
             best = next;
+            depth = DEPTH.min(k);
         } else {
             depth -= 1;
         }
     }
-    Ok(best)
+    finish(data, best.centers, limits, check)
+}
+
+/// A clustering made of this one, with a center more or a center less.
+pub(crate) fn neighbour<E>(
+    data: &Matrix,
+    fit: &Fit,
+    more: bool,
+    limits: Limits,
+    rng: &mut impl Rng,
+    check: &impl Fn() -> Result<(), E>,
+) -> Result<Fit, E> {
+    let k = fit.centers.len() / data.width;
+    let centers = if more { inhale(data, fit, 1, rng) } else { exhale(data, fit.centers.clone(), k.saturating_sub(1)) };
+    finish(data, centers, limits, check)
+}
+
+/// Iterations of Lloyd and exchanges, to the end: the last digits count where clusterings are compared.
+fn finish<E>(data: &Matrix, centers: Vec<f64>, limits: Limits, check: &impl Fn() -> Result<(), E>) -> Result<Fit, E> {
+    let limits = Limits { movement: 0.0, ..limits };
+    let fit = exchange(data, settle(data, centers, limits, check)?, limits.max_iter, check)?;
+    // The labels are those of the nearest centers now; this adds the WCSS up as that of a start.
+    settle(data, fit.centers, limits, check)
+}
+
+/// Whether the one is better by more than rounding.
+pub(crate) fn is_better(one: &Fit, other: &Fit) -> bool {
+    one.wcss < other.wcss * (1.0 - 1e-9)
 }
 
 /// The centers, and one more beside each of those with the largest error.

@@ -15,8 +15,8 @@ use crate::starts::{Job, Starts};
 /// Euclidean k-means over the numeric `columns`, which are scaled to mean 0 and population standard deviation 1 first
 /// unless `standardize` is off: Lloyd's algorithm (with Hamerly's bounds, 2010) from `n_init` greedy k-means++ starts
 /// (Arthur & Vassilvitskii 2007), of which the one with the least WCSS is kept and, up to 50,000 rows, made better by
-/// breathing (Fritzke 2020: centers are added where the error is large and taken away where they are worth little);
-/// WCSS is the within-cluster sum of squared distances, scikit-learn's `inertia_`. Without `k`, the number of clusters is the one among `k_min` to
+/// breathing (Fritzke 2020: centers are added where the error is large and taken away where they are worth little), by
+/// what was found for k - 1 and k + 1, and by exchanging rows (Hartigan and Wong 1979); WCSS is the within-cluster sum of squared distances, scikit-learn's `inertia_`. Without `k`, the number of clusters is the one among `k_min` to
 /// `k_max` with the largest mean silhouette (Rousseeuw 1987), the least of several. Clusters are numbered from 0 by
 /// descending size, ties by their centers. Every row needs a finite number in every feature. Where there are fewer
 /// distinct rows than `k`, each of them becomes a cluster, with a warning. Silhouettes are exact up to 50,000 rows and

@@ -8,6 +8,7 @@ mod dbscan;
 mod dendrogram;
 mod distribution;
 mod eigen;
+mod exchange;
 mod features;
 mod gaussian_mixture;
 mod graph;

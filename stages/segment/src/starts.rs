@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use stagewright_contract::{StageContext, StageError};
 
-use crate::breathing::improve;
+use crate::breathing::{improve, is_better, neighbour};
 use crate::lloyd::{Fit, Limits, fit};
 use crate::matrix::{CHUNK, Matrix};
 
@@ -22,24 +22,44 @@ pub(crate) struct Starts {
 const BREATHING_ROWS: usize = 50_000;
 
 /// Rows to be clustered into `k` clusters.
+#[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) data: &'a Matrix,
     pub(crate) k: usize,
 }
 
 impl Starts {
-    /// For each job the start with the least WCSS, the first of several; improved by breathing where the rows are not
-    /// too many for that.
+    /// For each job the start with the least WCSS, the first of several. Where the rows are not too many for that, it
+    /// is made better by breathing, and by trying what jobs over the same rows with a cluster more or less have found.
     pub(crate) fn best(self, context: &StageContext, jobs: &[Job<'_>]) -> Result<Vec<Fit>, StageError> {
         let best = self.best_from(context, jobs, 0)?;
+        let check = || context.check_cancelled();
         let breathe = |(Job { data, k }, fit): (&Job<'_>, Fit)| {
-            if data.rows() > BREATHING_ROWS {
-                return Ok(fit);
-            }
             let mut rng = context.rng(&format!("k={k} breathing"));
-            improve(data, fit, self.limits(data), &mut rng, &|| context.check_cancelled())
+            if data.rows() > BREATHING_ROWS { Ok(fit) } else { improve(data, fit, self.limits(data), &mut rng, &check) }
         };
-        jobs.par_iter().zip(best).map(breathe).collect()
+        let mut best: Vec<Fit> = jobs.par_iter().zip(best).map(breathe).collect::<Result<_, StageError>>()?;
+        let up = (1..jobs.len()).map(|at| (at - 1, at));
+        for (from, to) in up.clone().chain(up.rev().map(|(from, to)| (to, from))) {
+            let (Job { data, k }, other) = (jobs[to], jobs[from]);
+            let whole = best[from].centers.len() == other.k * data.width;
+            if !std::ptr::eq(data, other.data) || data.rows() > BREATHING_ROWS || !whole || k == 1 {
+                continue;
+            }
+            let more = if k == other.k + 1 {
+                true
+            } else if k + 1 == other.k {
+                false
+            } else {
+                continue;
+            };
+            let mut rng = context.rng(&format!("k={k} from {}", other.k));
+            let found = neighbour(data, &best[from], more, self.limits(data), &mut rng, &check)?;
+            if is_better(&found, &best[to]) {
+                best[to] = found;
+            }
+        }
+        Ok(best)
     }
 
     fn limits(self, data: &Matrix) -> Limits {
