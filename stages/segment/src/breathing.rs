@@ -27,7 +27,6 @@ pub(crate) fn improve<E>(
     let mut depth = DEPTH.min(k);
     // A single center is the mean, and where every row lies on a center nothing can be better.
     while depth > 0 && k > 1 && best.wcss > 0.0 {
-        let limits = Limits { movement: 0.0, ..limits };
         let wider = settle(data, inhale(data, &best, depth, rng), limits, check)?;
         let next = settle(data, exhale(data, wider.centers, k), limits, check)?;
         if is_better(&next, &best) {

@@ -45,18 +45,23 @@ pub(crate) fn settle<E>(
     limits: Limits,
     check: &impl Fn() -> Result<(), E>,
 ) -> Result<Fit, E> {
-    let mut rows =
-        Rows { labels: vec![0; data.rows()], upper: vec![f64::INFINITY; data.rows()], lower: vec![0.0; data.rows()] };
+    let mut rows = Rows {
+        labels: vec![NONE; data.rows()],
+        upper: vec![f64::INFINITY; data.rows()],
+        lower: vec![0.0; data.rows()],
+        sums: Sums::new(centers.len() / data.width, data.width),
+    };
     let mut moved = vec![0.0; centers.len() / data.width];
     let mut iterations = 0;
     let mut settled = false;
     while iterations < limits.max_iter && !settled {
         check()?;
-        let mut sums = rows.assign(data, &centers, &moved);
+        let changed = rows.assign(data, &centers, &moved);
+        let mut sums = rows.sums.clone();
         sums.fill_empty(data, &centers, &rows.labels);
         moved = sums.move_centers(&mut centers, data.width);
         iterations += 1;
-        settled = iterations > 1 && !sums.changed;
+        settled = !changed;
         if !settled && moved.iter().map(|moved| moved * moved).sum::<f64>() <= limits.movement {
             break;
         }
@@ -220,12 +225,17 @@ struct Rows {
     upper: Vec<f64>,
     /// At most the distance to any other center.
     lower: Vec<f64>,
+    /// The rows of each center, added up. They follow the changes, so that rows which stay need not be read.
+    sums: Sums,
 }
+
+/// The label of a row that was not assigned yet.
+const NONE: u32 = u32::MAX;
 
 impl Rows {
     /// Gives every row the label of the nearest center, the own one or else the first where several are equally near.
-    /// `moved` says how far each center went since the bounds were computed.
-    fn assign(&mut self, data: &Matrix, centers: &[f64], moved: &[f64]) -> Sums {
+    /// `moved` says how far each center went since the bounds were computed. Gives whether a label changed.
+    fn assign(&mut self, data: &Matrix, centers: &[f64], moved: &[f64]) -> bool {
         let width = data.width;
         let center = |label: usize| &centers[label * width..][..width];
         let k = centers.len() / width;
@@ -245,33 +255,48 @@ impl Rows {
             self.upper.par_chunks_mut(CHUNK),
             self.lower.par_chunks_mut(CHUNK),
         );
-        let sums = chunks
+        let changes = chunks
             .into_par_iter()
             .map(|(values, labels, upper, lower)| {
-                let mut sums = Sums::new(k, width);
+                let mut changes: Option<Sums> = None;
                 let mut squared = lanes.buffer();
                 for (((row, label), upper), lower) in values.chunks_exact(width).zip(labels).zip(upper).zip(lower) {
-                    let own = *label as usize;
+                    let before = *label;
+                    let own = if before == NONE { 0 } else { before as usize };
                     *upper += moved[own];
                     *lower -= if own == farthest { second } else { moved[farthest] };
                     let safe = lower.max(half_gaps[own]);
-                    if *upper > safe {
+                    if before != NONE {
+                        if *upper <= safe {
+                            continue;
+                        }
                         *upper = squared_distance(row, center(own)).sqrt();
-                        if *upper > safe {
-                            lanes.squared_distances(row, &mut squared);
-                            let (nearest, first, second) = two_nearest(&squared[..k], own);
-                            *upper = first.sqrt();
-                            *lower = second.sqrt();
-                            sums.changed |= nearest != own;
-                            *label = nearest as u32;
+                        if *upper <= safe {
+                            continue;
                         }
                     }
-                    sums.add(*label as usize, row);
+                    lanes.squared_distances(row, &mut squared);
+                    let (nearest, first, second) = two_nearest(&squared[..k], own);
+                    *upper = first.sqrt();
+                    *lower = second.sqrt();
+                    *label = nearest as u32;
+                    if *label != before {
+                        let changes = changes.get_or_insert_with(|| Sums::new(k, width));
+                        changes.add(nearest, row);
+                        if before != NONE {
+                            changes.subtract(own, row);
+                        }
+                    }
                 }
-                sums
+                changes
             })
             .collect::<Vec<_>>();
-        sums.into_iter().fold(Sums::new(k, width), Sums::merge)
+        let mut changed = false;
+        for changes in changes.into_iter().flatten() {
+            self.sums.merge(&changes);
+            changed = true;
+        }
+        changed
     }
 }
 
@@ -290,17 +315,16 @@ fn two_nearest(squared: &[f64], own: usize) -> (usize, f64, f64) {
     (nearest, first, second)
 }
 
-/// The rows of each center, added up.
+/// Rows added up by center, or how that changes.
+#[derive(Clone)]
 struct Sums {
     values: Vec<f64>,
-    counts: Vec<u64>,
-    /// Whether a row changed its label.
-    changed: bool,
+    counts: Vec<i64>,
 }
 
 impl Sums {
     fn new(k: usize, width: usize) -> Self {
-        Self { values: vec![0.0; k * width], counts: vec![0; k], changed: false }
+        Self { values: vec![0.0; k * width], counts: vec![0; k] }
     }
 
     fn add(&mut self, label: usize, row: &[f64]) {
@@ -310,11 +334,16 @@ impl Sums {
         }
     }
 
-    fn merge(mut self, other: Self) -> Self {
-        self.values.iter_mut().zip(other.values).for_each(|(sum, other)| *sum += other);
-        self.counts.iter_mut().zip(other.counts).for_each(|(count, other)| *count += other);
-        self.changed |= other.changed;
-        self
+    fn subtract(&mut self, label: usize, row: &[f64]) {
+        self.counts[label] -= 1;
+        for (sum, value) in self.values[label * row.len()..].iter_mut().zip(row) {
+            *sum -= value;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.values.iter_mut().zip(&other.values).for_each(|(sum, other)| *sum += other);
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
     }
 
     /// Moves the rows farthest from their center to the centers that have no rows.
@@ -331,11 +360,7 @@ impl Sums {
         let mut rows = rows.into_iter().take_while(|(distance, _)| *distance > 0.0);
         for label in empty {
             let Some((_, row)) = rows.find(|(_, row)| self.counts[labels[*row] as usize] > 1) else { return };
-            let from = labels[row] as usize;
-            self.counts[from] -= 1;
-            for (sum, value) in self.values[from * width..].iter_mut().zip(data.row(row)) {
-                *sum -= value;
-            }
+            self.subtract(labels[row] as usize, data.row(row));
             self.add(label, data.row(row));
         }
     }

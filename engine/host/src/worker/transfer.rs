@@ -37,11 +37,15 @@ pub(super) fn write(artifact: &Artifact, file: &mut File) -> io::Result<()> {
     writer.flush()
 }
 
-/// In the worker: writes an output for [`read`]. A table goes as it is: the canonical form is made of it once, when it
-/// gets into the store.
+/// In the worker: writes an output for [`read`]. A table in chunks goes as it is: the canonical form is made of it once,
+/// when it gets into the store. One in single pieces is written from where it lies.
 pub(super) fn pass_on(artifact: &Artifact, file: &mut File) -> io::Result<()> {
-    let Artifact::Table(table) = artifact else { return write(artifact, file) };
-    write_table(table, file, true)
+    match artifact {
+        Artifact::Table(table) if table.columns().iter().any(|column| column.chunks.len() > 1) => {
+            write_table(table, file, true)
+        }
+        _ => write(artifact, file),
+    }
 }
 
 /// Writes a table as an Arrow IPC file; text as views, or else with 64-bit offsets.
