@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stagewright_contract::{Digest, StageError};
 use stagewright_core::{NodeId, Plan};
-use stagewright_store::{Output, RunEnd};
+use stagewright_store::{Manifest, Output, RunEnd};
 
 /// What became of a node, or of a stage of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeStatus {
-    /// It ran, and its outputs are in the store.
+    /// It ran, and its outputs are in the store, or on the way there.
     Executed,
     /// Its outputs were in the store.
     Cached,
@@ -59,6 +59,20 @@ pub struct NodeOutcome {
 }
 
 impl NodeOutcome {
+    /// Of a node that has its outputs.
+    pub(crate) fn of(status: NodeStatus, seconds: f64, manifest: Manifest) -> Self {
+        Self {
+            status,
+            key: Some(manifest.key),
+            seconds,
+            cost: manifest.seconds,
+            outputs: manifest.outputs,
+            warnings: manifest.warnings,
+            error: None,
+            reason: None,
+        }
+    }
+
     pub(crate) fn skipped(reason: String) -> Self {
         Self {
             status: NodeStatus::Skipped,

@@ -220,12 +220,7 @@ impl Driver<'_> {
             self.keys.insert(id, (key, sources));
         }
         let Some(key) = self.keys.get(&id).map(|(key, _)| *key) else { return Ok(()) };
-        // A node that this run is computing already, for a stage of another name or variant.
-        if let Some(&other) = self.mine.get(&key)
-            && other != id
-            && self.outcomes[other].is_none()
-        {
-            self.wait_elsewhere(id);
+        if self.shares(id, key)? {
             return Ok(());
         }
         let found = self.store.lookup(key)?;
@@ -251,6 +246,23 @@ impl Driver<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Whether this run computes or has computed the key already, for a stage of another name or variant: then the node
+    /// has its outputs from there, or waits for them.
+    fn shares(&mut self, id: NodeId, key: Digest) -> Result<bool, StoreError> {
+        let Some(&other) = self.mine.get(&key).filter(|&&other| other != id) else { return Ok(false) };
+        match &self.outcomes[other] {
+            None => self.wait_elsewhere(id),
+            Some(outcome) if outcome.status == NodeStatus::Executed => {
+                let outcome = NodeOutcome { status: NodeStatus::Shared, seconds: 0.0, ..outcome.clone() };
+                self.values.share(id, other);
+                self.record(id, outcome)?;
+                self.hand_on(id);
+            }
+            Some(_) => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Puts a node aside until the next tick.
@@ -280,6 +292,10 @@ impl Driver<'_> {
         let Some((key, sources)) = self.keys.get(&id).cloned() else {
             return Err(StoreError::Bug(format!("`{}` executes without a key", node.stage)));
         };
+        // Of several nodes with this key that were all looked up before one was done, the first executes.
+        if self.shares(id, key)? {
+            return Ok(());
+        }
         let digests = self.input_digests(id)?;
         // The environment of a process does not change: what was there for the key is there still.
         let secrets = secret_fingerprints(node).unwrap_or_default();
@@ -294,7 +310,6 @@ impl Driver<'_> {
             .collect();
         let monitor = Arc::new(Monitor::default());
         self.monitors.insert(id, Arc::clone(&monitor));
-        // Of several nodes with this key that were all looked up before one was done, the first executes.
         self.mine.entry(key).or_insert(id);
         tracing::info!(stage = node.stage, uses = node.stage_type.name(), %key, "executes");
         (self.observe)(&RunEvent::Started(id));
@@ -358,11 +373,19 @@ impl Driver<'_> {
     }
 
     /// A node has its outputs: others can work with them while they are stored.
-    fn computed(&mut self, id: NodeId, mut computed: Computed) {
+    fn computed(&mut self, id: NodeId, mut computed: Computed) -> Result<(), StoreError> {
         let stored = Stored::default();
         self.values.set(id, &computed.manifest.outputs, std::mem::take(&mut computed.artifacts), &stored);
+        self.record(id, NodeOutcome::of(NodeStatus::Executed, computed.manifest.seconds, computed.manifest.clone()))?;
+        let key = computed.manifest.key;
         self.storing.push(Storing { id, computed, stored });
         self.hand_on(id);
+        let waits = |node: &NodeId| self.keys.get(node).is_some_and(|(other, _)| *other == key);
+        let (ready, others) = std::mem::take(&mut self.elsewhere).into_iter().partition(waits);
+        self.elsewhere = others;
+        let ready: Vec<NodeId> = ready;
+        ready.into_iter().for_each(|node| self.schedule.retry(node));
+        Ok(())
     }
 
     /// Whoever waits for a node need not any more.
@@ -379,8 +402,8 @@ impl Driver<'_> {
             let seconds = manifest.seconds;
             match error {
                 None => {
+                    self.used.push(manifest.key);
                     self.journal("executed", id, Some(manifest.key), json!({ "seconds": seconds }))?;
-                    self.succeeded(id, NodeStatus::Executed, seconds, manifest)?;
                 }
                 Some(error) => self.fail(id, Some(manifest.key), error, seconds, manifest.warnings)?,
             }
@@ -391,10 +414,7 @@ impl Driver<'_> {
     fn finished(&mut self, id: NodeId, key: Digest, executed: Executed) -> Result<(), StoreError> {
         self.monitors.remove(&id);
         match executed {
-            Executed::Computed(computed) => {
-                self.computed(id, *computed);
-                Ok(())
-            }
+            Executed::Computed(computed) => self.computed(id, *computed),
             Executed::Found(manifest) => {
                 let status = if self.mine.get(&key) == Some(&id) { NodeStatus::Cached } else { NodeStatus::Shared };
                 self.not_mine(key, id);
@@ -456,32 +476,10 @@ impl Driver<'_> {
     /// A node's outputs were in the store.
     fn found(&mut self, id: NodeId, status: NodeStatus, manifest: Manifest) -> Result<(), StoreError> {
         self.values.set(id, &manifest.outputs, BTreeMap::new(), &Stored::from(OnceLock::from(true)));
-        self.succeeded(id, status, 0.0, manifest)?;
+        self.used.push(manifest.key);
+        self.record(id, NodeOutcome::of(status, 0.0, manifest))?;
         self.hand_on(id);
         Ok(())
-    }
-
-    fn succeeded(
-        &mut self,
-        id: NodeId,
-        status: NodeStatus,
-        seconds: f64,
-        manifest: Manifest,
-    ) -> Result<(), StoreError> {
-        self.used.push(manifest.key);
-        self.record(
-            id,
-            NodeOutcome {
-                status,
-                key: Some(manifest.key),
-                seconds,
-                cost: manifest.seconds,
-                outputs: manifest.outputs,
-                warnings: manifest.warnings,
-                error: None,
-                reason: None,
-            },
-        )
     }
 
     fn fail(

@@ -88,6 +88,11 @@ impl Values {
             .collect();
     }
 
+    /// The outputs of a node are those of another one.
+    pub(crate) fn share(&mut self, id: NodeId, other: NodeId) {
+        self.slots[id] = self.slots[other].clone();
+    }
+
     /// An output of a node that is done.
     pub(crate) fn slot(&self, id: NodeId, port: &str) -> Option<&Arc<Slot>> {
         self.slots[id].get(port)

@@ -23,6 +23,7 @@ pub(crate) fn improve<E>(
     check: &impl Fn() -> Result<(), E>,
 ) -> Result<Fit, E> {
     let k = fit.centers.len() / data.width;
+    let iterations = fit.iterations;
     let mut best = fit;
     let mut depth = DEPTH.min(k);
     // A single center is the mean, and where every row lies on a center nothing can be better.
@@ -36,7 +37,8 @@ pub(crate) fn improve<E>(
             depth -= 1;
         }
     }
-    finish(data, best.centers, limits, check)
+    // Those of the start are what a reader knows.
+    Ok(Fit { iterations, ..finish(data, best.centers, limits, check)? })
 }
 
 /// A clustering made of this one, with a center more or a center less.
@@ -57,8 +59,9 @@ pub(crate) fn neighbour<E>(
 fn finish<E>(data: &Matrix, centers: Vec<f64>, limits: Limits, check: &impl Fn() -> Result<(), E>) -> Result<Fit, E> {
     let limits = Limits { movement: 0.0, ..limits };
     let fit = exchange(data, settle(data, centers, limits, check)?, limits.max_iter, check)?;
+    let iterations = fit.iterations;
     // The labels are those of the nearest centers now; this adds the WCSS up as that of a start.
-    settle(data, fit.centers, limits, check)
+    Ok(Fit { iterations, ..settle(data, fit.centers, limits, check)? })
 }
 
 /// Whether the one is better by more than rounding.
