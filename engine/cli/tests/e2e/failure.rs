@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::symlink;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use crate::space::{Output, PEOPLE, Summary, TestSpace, signal};
 
@@ -130,13 +131,21 @@ fn a_source_that_cannot_be_read_fails_its_stage() {
     check!("failure_unreadable", space.run("run"));
 }
 
-/// Starts a run, sends it signals once `line` has been printed, and says how it ended and what it printed.
+/// Starts a run, sends it signals once `line` has been printed and stands in the journal (a stage's outputs are stored
+/// while the next one works), and says how it ended and what it printed.
 fn interrupted(space: &TestSpace, line: &str, signals: &[&str]) -> (ExitStatus, String) {
     let mut child = space.spawn("run --jobs 1");
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut seen = String::new();
     while !seen.contains(line) {
         assert!(stderr.read_line(&mut seen).unwrap() > 0, "it ended without `{line}`:\n{seen}");
+    }
+    let id = space.json("runs --json")[0]["id"].as_str().unwrap().to_owned();
+    for _ in 0..100 {
+        if space.run(&format!("runs show {id}")).stdout.contains(line) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
     for name in signals {
         signal(name, &child);

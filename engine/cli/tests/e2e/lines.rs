@@ -98,7 +98,7 @@ fn a_program_that_answers_wrongly_costs_its_own_stage() {
         .map(|stage| format!("{}: {}\n", stage["stage"].as_str().unwrap(), stage["error"].as_str().unwrap()))
         .collect();
     check!("lines_misbehaving", text);
-    assert_eq!(temporary(&space), [PathBuf::new(); 0]);
+    assert_eq!(temporary(&space), Vec::<PathBuf>::new());
     space.assert_sound();
 }
 
@@ -108,7 +108,7 @@ fn a_program_of_another_version_is_refused() {
     space.write("plugin.sh", PLUGIN.replace("VERSION", "2"));
     let output = run(&space, "run");
     check!("lines_version", output);
-    assert_eq!(temporary(&space), [PathBuf::new(); 0]);
+    assert_eq!(temporary(&space), Vec::<PathBuf>::new());
 }
 
 #[test]
