@@ -80,6 +80,17 @@ pub(super) fn canonical(column: &TableColumn) -> io::Result<ArrayRef> {
     })
 }
 
+/// Whether the buffers of an array can be written as they are: numbers or views, and bits from the first of a byte on.
+pub(super) fn can_be_written(array: &dyn Array) -> bool {
+    let aligned = array.validity().is_none_or(|bits| bits.as_slice().1 == 0);
+    let known = match array.dtype().to_physical_type() {
+        PhysicalType::Primitive(primitive) => with_number!(primitive, |T| size_of::<T>() > 0, else false),
+        PhysicalType::Utf8View | PhysicalType::BinaryView => true,
+        _ => false,
+    };
+    aligned && known
+}
+
 fn unstorable(column: &TableColumn) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,

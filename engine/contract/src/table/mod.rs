@@ -155,6 +155,24 @@ impl Table {
         writer.write_all(&tail)
     }
 
+    /// Writes the table as [`Table::encode`] does, but columns in one piece as they are: for another process that reads it
+    /// once. Equal tables may give other bytes.
+    ///
+    /// # Errors
+    /// As [`Table::encode`].
+    pub fn encode_as_it_is(&self, writer: &mut impl Write) -> io::Result<()> {
+        let columns = self.columns.iter().map(|column| match column.chunks.as_slice() {
+            [only] if canonical::can_be_written(&**only) => Ok(column.clone()),
+            _ => Ok(TableColumn { chunks: vec![canonical::canonical(column)?], ..column.clone() }),
+        });
+        let columns = columns.collect::<io::Result<_>>()?;
+        let table = Self { columns, rows: self.rows, personal: self.personal.clone() };
+        let (head, tail) = ipc::frame(&table);
+        writer.write_all(&head)?;
+        ipc::write_values(&table, writer)?;
+        writer.write_all(&tail)
+    }
+
     /// Reads a table that [`Table::encode`] wrote, sharing the bytes.
     ///
     /// # Errors

@@ -118,6 +118,18 @@ fn every_type_comes_back() {
 }
 
 #[test]
+fn every_type_comes_back_as_it_is_whole_and_sliced() {
+    for column in every_type() {
+        let whole = table(vec![column]);
+        for table in [whole.slice(0, 3), whole.slice(1, 2), whole.slice(2, 1), whole.slice(1, 0)] {
+            let mut bytes = Vec::new();
+            table.encode_as_it_is(&mut bytes).unwrap();
+            assert_eq!(encode(&decode(bytes)), encode(&table));
+        }
+    }
+}
+
+#[test]
 fn every_type_comes_back_one_by_one_without_nulls_without_rows_and_sliced() {
     for column in every_type() {
         let whole = table(vec![column]);

@@ -44,6 +44,11 @@ pub(super) fn pass_on(artifact: &Artifact, file: &mut File) -> io::Result<()> {
         Artifact::Table(table) if table.columns().iter().any(|column| column.chunks.len() > 1) => {
             write_table(table, file, true)
         }
+        Artifact::Table(table) => {
+            let mut writer = BufWriter::with_capacity(1 << 18, file);
+            table.encode_as_it_is(&mut writer)?;
+            writer.flush()
+        }
         _ => write(artifact, file),
     }
 }
