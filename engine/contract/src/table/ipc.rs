@@ -50,6 +50,14 @@ pub(crate) fn frame(table: &Table) -> (Vec<u8>, Vec<u8>) {
     (head.concat(), tail.concat())
 }
 
+/// Writes a canonical table once.
+pub(super) fn write(table: &Table, writer: &mut impl Write) -> io::Result<()> {
+    let (head, tail) = frame(table);
+    writer.write_all(&head)?;
+    write_values(table, writer)?;
+    writer.write_all(&tail)
+}
+
 /// Writes the values of a canonical table, each buffer from where it is.
 pub(crate) fn write_values(table: &Table, writer: &mut impl Write) -> io::Result<()> {
     arrays(table).try_for_each(|array| {

@@ -148,11 +148,7 @@ impl Table {
     /// # Errors
     /// Those of the writer, and `InvalidData` for a column type that cannot be stored.
     pub fn encode(&self, writer: &mut impl Write) -> io::Result<()> {
-        let table = self.canonical()?;
-        let (head, tail) = ipc::frame(&table);
-        writer.write_all(&head)?;
-        ipc::write_values(&table, writer)?;
-        writer.write_all(&tail)
+        ipc::write(&self.canonical()?, writer)
     }
 
     /// Writes the table as [`Table::encode`] does, but columns in one piece as they are: for another process that reads it
@@ -166,11 +162,7 @@ impl Table {
             _ => Ok(TableColumn { chunks: vec![canonical::canonical(column)?], ..column.clone() }),
         });
         let columns = columns.collect::<io::Result<_>>()?;
-        let table = Self { columns, rows: self.rows, personal: self.personal.clone() };
-        let (head, tail) = ipc::frame(&table);
-        writer.write_all(&head)?;
-        ipc::write_values(&table, writer)?;
-        writer.write_all(&tail)
+        ipc::write(&Self { columns, rows: self.rows, personal: self.personal.clone() }, writer)
     }
 
     /// Reads a table that [`Table::encode`] wrote, sharing the bytes.
