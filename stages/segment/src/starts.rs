@@ -43,18 +43,16 @@ impl Starts {
         for (from, to) in up.clone().chain(up.rev().map(|(from, to)| (to, from))) {
             let (Job { data, k }, other) = (jobs[to], jobs[from]);
             let whole = best[from].centers.len() == other.k * data.width;
-            if !std::ptr::eq(data, other.data) || data.rows() > BREATHING_ROWS || !whole || k == 1 {
+            if !std::ptr::eq(data, other.data)
+                || data.rows() > BREATHING_ROWS
+                || !whole
+                || k == 1
+                || k.abs_diff(other.k) != 1
+            {
                 continue;
             }
-            let more = if k == other.k + 1 {
-                true
-            } else if k + 1 == other.k {
-                false
-            } else {
-                continue;
-            };
             let mut rng = context.rng(&format!("k={k} from {}", other.k));
-            let found = neighbour(data, &best[from], more, self.limits(data), &mut rng, &check)?;
+            let found = neighbour(data, &best[from], k > other.k, self.limits(data), &mut rng, &check)?;
             if is_better(&found, &best[to]) {
                 best[to] = found;
             }
