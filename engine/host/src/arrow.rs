@@ -201,11 +201,7 @@ pub(crate) fn stored(columns: Vec<TableColumn>, personal: &[&str]) -> Result<Tab
             ArrowDataType::Utf8 | ArrowDataType::LargeUtf8 => ArrowDataType::Utf8View,
             ArrowDataType::Binary | ArrowDataType::LargeBinary => ArrowDataType::BinaryView,
             other if storable(&other) => other,
-            other => {
-                return Err(at(format!(
-                    "type {other:?} cannot be stored: give numbers, booleans, text, bytes, dates, times or timestamps"
-                )));
-            }
+            other => return Err(at(unstorable(&other))),
         };
         let chunks = chunks.iter().map(|chunk| storage(chunk.as_ref())).collect::<Result<_, _>>().map_err(at)?;
         out.push(TableColumn { name, dtype, chunks });
@@ -213,6 +209,10 @@ pub(crate) fn stored(columns: Vec<TableColumn>, personal: &[&str]) -> Result<Tab
     let mut table = Table::new(out).map_err(|error| error.message)?;
     table.mark_personal(personal.iter().copied());
     Ok(table)
+}
+
+pub(crate) fn unstorable(dtype: &ArrowDataType) -> String {
+    format!("type {dtype:?} cannot be stored: give numbers, booleans, text, bytes, dates, times or timestamps")
 }
 
 fn storable(dtype: &ArrowDataType) -> bool {

@@ -14,6 +14,7 @@ mod log;
 mod pool;
 mod process;
 mod protocol;
+mod received;
 mod serve;
 mod transfer;
 

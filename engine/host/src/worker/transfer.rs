@@ -1,26 +1,24 @@
-//! Artifacts between the processes: files that are mapped on the way in, and read and checked on the way out.
+//! Artifacts between the processes: files that are mapped on the way in, and sealed, mapped and checked on the way out.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::Mmap;
-use polars_arrow::array::new_empty_array;
 use polars_arrow::datatypes::ArrowSchema;
-use polars_arrow::io::ipc::read::{FileReader, read_file_metadata};
 use polars_arrow::io::ipc::write::{FileWriter, WriteOptions};
 use polars_arrow::record_batch::RecordBatch;
-use rustix::fs::MemfdFlags;
-use stagewright_contract::{Artifact, Bytes, Kind, Table, TableColumn};
+use rustix::fs::{MemfdFlags, SealFlags};
+use stagewright_contract::{Artifact, Bytes, Kind, Table};
 
+use super::received;
 use crate::arrow;
 
 /// A file in memory that has no name.
 pub(super) fn memory_file(name: &str) -> io::Result<File> {
-    Ok(File::from(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?))
+    Ok(File::from(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?))
 }
 
 /// An input in a file of its own, for a worker to map.
@@ -96,51 +94,40 @@ pub(super) fn mapped(kind: Kind, file: OwnedFd) -> Result<Artifact, String> {
 }
 
 /// In the program: an output that a worker wrote. The worker's memory belonged to a plugin, so that nothing about the
-/// file is taken on trust: it is copied and checked, not mapped.
+/// file is taken on trust.
 pub(super) fn read(kind: Kind, file: &mut File) -> Result<Artifact, String> {
-    file.rewind().map_err(|error| error.to_string())?;
-    if kind != Kind::Table {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        return Artifact::decode(kind, Bytes::new(bytes)).map_err(|error| error.to_string());
+    if kind == Kind::Table {
+        return table_of(file).map(Artifact::from);
     }
-    read_table(file).map(Artifact::from)
+    file.rewind().map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Artifact::decode(kind, Bytes::new(bytes)).map_err(|error| error.to_string())
 }
 
-/// Reads a table from an Arrow IPC file that somebody else wrote, and takes nothing about it on trust.
+/// The table that a worker wrote, where it lies if nobody can write there any more.
+fn table_of(file: &mut File) -> Result<Table, String> {
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    // Fails while anybody has the file mapped to write to it.
+    if rustix::fs::fcntl_add_seals(&*file, seals).is_err() {
+        return read_table(file);
+    }
+    // SAFETY: the seals that the file has now keep everybody from changing its bytes and its length, for ever.
+    let map = unsafe { Mmap::map(&*file) }.map_err(|error| error.to_string())?;
+    received::table(Bytes::new(map))
+}
+
+/// Reads a table from an Arrow IPC file that somebody else wrote, and takes nothing about it on trust: it is copied, so
+/// that nobody changes it, and checked.
 ///
 /// # Errors
 /// What of it is no table that can be stored.
 pub fn read_table(file: &mut File) -> Result<Table, String> {
-    let mut magic = [0; 6];
-    let is_arrow = file.rewind().and_then(|()| file.read_exact(&mut magic)).is_ok() && &magic == b"ARROW1";
-    if !is_arrow {
-        return Err("it is no Arrow IPC file".to_owned());
-    }
-    // The reader panics on some files that are no tables.
-    catch_unwind(AssertUnwindSafe(|| table(file))).unwrap_or_else(|_| Err("it is no Arrow IPC file".to_owned()))
+    let mut bytes = Vec::new();
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|error| error.to_string())?;
+    received::table(Bytes::new(bytes))
 }
 
-fn table(file: &mut File) -> Result<Table, String> {
-    let metadata = read_file_metadata(file).map_err(|error| error.to_string())?;
-    let schema = metadata.schema.clone();
-    let mut columns: Vec<TableColumn> = schema
-        .iter_values()
-        .map(|field| TableColumn { name: field.name.to_string(), dtype: field.dtype.clone(), chunks: Vec::new() })
-        .collect();
-    for batch in FileReader::new(file, metadata, None, None) {
-        let batch = batch.map_err(|error| error.to_string())?;
-        for (column, array) in columns.iter_mut().zip(batch.into_arrays()) {
-            column.chunks.push(array);
-        }
-    }
-    let personal: Vec<&str> = schema
-        .iter_values()
-        .filter(|field| field.metadata.as_ref().is_some_and(|metadata| metadata.contains_key(arrow::PERSONAL)))
-        .map(|field| field.name.as_str())
-        .collect();
-    for column in columns.iter_mut().filter(|column| column.chunks.is_empty()) {
-        column.chunks.push(new_empty_array(column.dtype.clone()));
-    }
-    arrow::stored(columns, &personal)
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
