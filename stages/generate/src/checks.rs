@@ -1,8 +1,10 @@
 //! What every text is checked for before anybody may send it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use memchr::memmem;
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -392,6 +394,11 @@ impl Checker {
         }
         let text = text.to_lowercase();
         let allowed: Vec<String> = allowed.iter().map(|name| name.to_lowercase()).collect();
+        let mut found = self.catalogue.find(&text);
+        found.retain(|found| allowed.iter().all(|name| name != found.name));
+        if found.is_empty() {
+            return;
+        }
         // A reason such as `often bought with rice` names another product, and so may the text.
         let named: BTreeSet<&str> =
             allowed.iter().flat_map(|name| self.catalogue.find(name)).map(|found| found.name).collect();
@@ -401,7 +408,7 @@ impl Checker {
             .filter(|name| !name.is_empty())
             .flat_map(|name| text.match_indices(name.as_str()).map(|(at, found)| (at, at + found.len())))
             .collect();
-        let strange = self.catalogue.find(&text).into_iter().find(|found| {
+        let strange = found.into_iter().find(|found| {
             let inside = covered.iter().any(|(start, end)| *start <= found.start && found.end <= *end);
             !inside && !named.contains(found.name)
         });
@@ -426,10 +433,16 @@ fn plain(text: &str) -> String {
 }
 
 /// The text without these parts of it, longest first, upper and lower case apart.
-fn without(text: &str, parts: &[String]) -> String {
+fn without<'a>(text: &'a str, parts: &[String]) -> Cow<'a, str> {
     let mut parts: Vec<&String> = parts.iter().filter(|part| part.chars().count() > 2).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    parts.into_iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), "it"))
+    let mut text = Cow::Borrowed(text);
+    for part in parts {
+        if memmem::find(text.as_bytes(), part.as_bytes()).is_some() {
+            text = Cow::Owned(text.replace(part.as_str(), "it"));
+        }
+    }
+    text
 }
 
 pub(crate) fn whole_words(text: &str, start: usize, end: usize) -> bool {

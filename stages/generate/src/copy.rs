@@ -116,7 +116,7 @@ impl Template {
     /// The first that is no template.
     pub(crate) fn templates(&self) -> Result<Templates, ParamError> {
         let sources = NAMES.into_iter().zip(self.parts()).flat_map(|(part, texts)| {
-            texts.into_iter().enumerate().map(move |(index, text)| (path(part, index), text))
+            texts.into_iter().enumerate().map(move |(index, text)| (path(part, index), text.to_owned()))
         });
         Templates::new(sources, VARIABLES)
     }
@@ -147,15 +147,15 @@ impl Template {
         Ok(Copy { subject, text })
     }
 
-    fn parts(&self) -> [Vec<String>; 6] {
+    fn parts(&self) -> [Vec<&str>; 6] {
         let Parts { subjects, greetings, openings, bodies, closings, signatures } = match self.tone {
             Tone::Friendly => FRIENDLY,
             Tone::Formal => FORMAL,
             Tone::Concise => CONCISE,
         };
-        let of = |own: &Option<Vec<String>>, built_in: &[&str]| {
-            own.clone().unwrap_or_else(|| built_in.iter().map(|text| (*text).to_owned()).collect())
-        };
+        fn of<'a>(own: &'a Option<Vec<String>>, built_in: &[&'static str]) -> Vec<&'a str> {
+            own.as_ref().map_or_else(|| built_in.to_vec(), |own| own.iter().map(String::as_str).collect())
+        }
         [
             of(&self.subjects, subjects),
             of(&self.greetings, greetings),

@@ -1,14 +1,28 @@
 //! Names of products in texts.
 
-use std::collections::HashMap;
+use polars::datatypes::{InitHashMaps, PlHashMap};
 
 use crate::checks::whole_words;
 
 /// Many names, found in a text by their first words: made in a moment however many there are.
 #[derive(Default)]
 pub(crate) struct Names {
-    /// The lower-case names by their first word, each with the place where that word begins; the longest first.
-    by_word: HashMap<String, Vec<(usize, String)>>,
+    by_word: PlHashMap<String, Vec<Name>>,
+}
+
+/// A name in lower case. Names with the same first word are in the order of what begins with that word, so that the
+/// longest that a text goes on with is found by halving.
+#[derive(PartialEq, Eq)]
+struct Name {
+    name: String,
+    /// Where the first word begins: before it are signs.
+    first: usize,
+}
+
+impl Name {
+    fn from_first_word(&self) -> &[u8] {
+        self.name.as_bytes().get(self.first..).unwrap_or_default()
+    }
 }
 
 /// A name in a text.
@@ -23,15 +37,17 @@ pub(crate) struct Found<'a> {
 impl Names {
     /// Those names; one without a letter or digit is none.
     pub(crate) fn of<'a>(names: impl Iterator<Item = &'a String>) -> Self {
-        let mut by_word: HashMap<String, Vec<(usize, String)>> = HashMap::new();
+        let mut by_word: PlHashMap<String, Vec<Name>> = PlHashMap::new();
         for name in names.map(|name| name.to_lowercase()) {
             let first = words(&name).next().map(|(at, word)| (at, word.to_owned()));
-            if let Some((at, word)) = first {
-                by_word.entry(word).or_default().push((at, name));
+            if let Some((first, word)) = first {
+                by_word.entry(word).or_default().push(Name { name, first });
             }
         }
         for names in by_word.values_mut() {
-            names.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.1.cmp(&b.1)));
+            names.sort_unstable_by(|a, b| {
+                a.from_first_word().cmp(b.from_first_word()).then_with(|| (a.first, &a.name).cmp(&(b.first, &b.name)))
+            });
             names.dedup();
         }
         Self { by_word }
@@ -41,20 +57,32 @@ impl Names {
         self.by_word.is_empty()
     }
 
-    /// The names that stand in a lower-case text as whole words, from left to right; at one place the longest.
+    /// The names that stand in a lower-case text as whole words, from left to right; of those that begin at one place
+    /// the longest.
     pub(crate) fn find(&self, text: &str) -> Vec<Found<'_>> {
-        let mut found: Vec<Found<'_>> = Vec::new();
-        for (at, word) in words(text) {
-            let stands = |(first, name): &&(usize, String)| {
-                let start = at.checked_sub(*first);
-                start.and_then(|start| text.get(start..)).is_some_and(|rest| rest.starts_with(name.as_str()))
-                    && start.is_some_and(|start| whole_words(text, start, start + name.len()))
-            };
-            if let Some((first, name)) = self.by_word.get(word).and_then(|names| names.iter().find(stands)) {
-                found.push(Found { start: at - first, end: at - first + name.len(), name });
-            }
+        let found = |(at, word)| longest(text, at, self.by_word.get(word)?);
+        words(text).filter_map(found).collect()
+    }
+}
+
+/// The longest of the names whose first word, which they share, stands at that place in the text.
+fn longest<'a>(text: &str, at: usize, mut names: &'a [Name]) -> Option<Found<'a>> {
+    let mut rest = text.as_bytes().get(at..)?;
+    loop {
+        // Every name that the rest begins with comes before the rest, and so does whatever goes on longer with it.
+        let (last, before) = names.get(..names.partition_point(|name| name.from_first_word() <= rest))?.split_last()?;
+        let wanted = last.from_first_word();
+        if rest.starts_with(wanted)
+            && let Some(start) = at.checked_sub(last.first)
+            && let end = at + wanted.len()
+            && text.get(start..end) == Some(&last.name)
+            && whole_words(text, start, end)
+        {
+            return Some(Found { start, end, name: &last.name });
         }
-        found
+        // A shorter one is part of what both share.
+        let shared = rest.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+        (rest, names) = (rest.get(..shared)?, before);
     }
 }
 
@@ -66,6 +94,8 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::Names;
 
     fn found(text: &str) -> Vec<String> {
@@ -79,5 +109,18 @@ mod tests {
         assert_eq!(found("our olive oil extra and (pack of 2) socks"), ["olive oil extra", "(pack of 2) socks"]);
         assert_eq!(found("steam, teas, öl"), ["öl"]);
         assert!(found("").is_empty() && found("--- tea-").len() == 1);
+    }
+
+    #[test]
+    fn names_are_found_however_many_begin_alike() {
+        let names: Vec<String> =
+            (0..300).map(|n| format!("Olive {}", "oil ".repeat(n % 17) + &n.to_string())).collect();
+        let all = Names::of(names.iter().chain([&"olive".to_owned(), &"* olive".to_owned()]));
+        for name in names.iter().map(|name| name.to_lowercase()) {
+            assert_eq!(all.find(&format!("an {name}."))[0].name, name);
+            let (start, _) = name.rsplit_once(' ').unwrap();
+            assert_eq!(all.find(&format!("an {start} x"))[0].name, "olive");
+        }
+        assert_eq!(all.find("* olive oil 1000")[0].name, "* olive");
     }
 }

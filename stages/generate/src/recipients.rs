@@ -341,13 +341,22 @@ fn float(value: f64) -> Value {
 
 /// A name as it stands in a sentence: one line, no spaces around it.
 fn tidy(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut tidy = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !tidy.is_empty() {
+            tidy.push(' ');
+        }
+        tidy.push_str(word);
+    }
+    tidy
 }
 
 fn texts(column: &Column) -> Vec<String> {
     let Ok(texts) = column.str() else { return Vec::new() };
-    let texts: BTreeSet<String> = texts.iter().flatten().map(tidy).filter(|text| !text.is_empty()).collect();
-    texts.into_iter().collect()
+    let mut texts: Vec<String> = texts.iter().flatten().map(tidy).filter(|text| !text.is_empty()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
 }
 
 fn optional(context: &StageContext, port: &str) -> Result<Option<(DataFrame, std::sync::Arc<Table>)>, StageError> {

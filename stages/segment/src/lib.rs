@@ -24,6 +24,7 @@ mod neighbors;
 mod profile;
 mod scores;
 mod silhouette;
+mod simd;
 mod spectral;
 mod starts;
 

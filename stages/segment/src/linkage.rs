@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::matrix::Matrix;
+use crate::simd::wide;
 
 /// How dissimilar two groups of rows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -145,13 +146,15 @@ impl Groups {
         let known = &self.known[from];
         let younger = if known.is_empty() {
             out.resize(self.sizes.len(), 0.0);
-            for points in &self.points {
-                let own = points[from];
-                for (squared, point) in out.iter_mut().zip(points) {
-                    *squared += (own - point) * (own - point);
+            wide(|| {
+                for points in &self.points {
+                    let own = points[from];
+                    for (squared, point) in out.iter_mut().zip(points) {
+                        *squared += (own - point) * (own - point);
+                    }
                 }
-            }
-            out.iter_mut().for_each(|squared| *squared = squared.sqrt());
+                out.iter_mut().for_each(|squared| *squared = squared.sqrt());
+            });
             &self.merged[..]
         } else {
             let open = |(known, size): (&f64, &f64)| if *size > 0.0 { *known } else { f64::INFINITY };
@@ -224,9 +227,11 @@ fn least(values: &[f64]) -> f64 {
     let lower = |a: f64, b: f64| if b < a { b } else { a };
     let (eights, rest) = values.as_chunks::<8>();
     let mut least = [f64::INFINITY; 8];
-    for eight in eights {
-        least.iter_mut().zip(eight).for_each(|(least, value)| *least = lower(*least, *value));
-    }
+    wide(|| {
+        for eight in eights {
+            least.iter_mut().zip(eight).for_each(|(least, value)| *least = lower(*least, *value));
+        }
+    });
     least.iter().chain(rest).copied().fold(f64::INFINITY, lower)
 }
 

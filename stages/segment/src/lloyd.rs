@@ -7,6 +7,7 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use crate::matrix::{CHUNK, Matrix, squared_distance};
+use crate::simd::wide;
 
 /// A clustering.
 pub(crate) struct Fit {
@@ -90,12 +91,14 @@ pub(crate) fn assign(data: &Matrix, centers: &[f64]) -> (Vec<u32>, f64) {
         .map(|(values, labels)| {
             let mut squared = lanes.buffer();
             let mut wcss = 0.0;
-            for (row, label) in values.chunks_exact(data.width).zip(labels) {
-                lanes.squared_distances(row, &mut squared);
-                let (nearest, least, _) = two_nearest(&squared[..k], 0);
-                *label = nearest as u32;
-                wcss += least;
-            }
+            wide(|| {
+                for (row, label) in values.chunks_exact(data.width).zip(labels) {
+                    lanes.squared_distances(row, &mut squared);
+                    let (nearest, least, _) = two_nearest(&squared[..k], 0);
+                    *label = nearest as u32;
+                    wcss += least;
+                }
+            });
             wcss
         })
         .collect::<Vec<f64>>();
@@ -118,12 +121,14 @@ pub(crate) fn worth(data: &Matrix, centers: &[f64]) -> Vec<Worth> {
     let chunks = data.values.par_chunks(CHUNK * data.width).map(|values| {
         let mut squared = lanes.buffer();
         let mut worth = none();
-        for row in values.chunks_exact(data.width) {
-            lanes.squared_distances(row, &mut squared);
-            let (nearest, first, second) = two_nearest(&squared[..k], 0);
-            worth[nearest].error += first;
-            worth[nearest].utility += second - first;
-        }
+        wide(|| {
+            for row in values.chunks_exact(data.width) {
+                lanes.squared_distances(row, &mut squared);
+                let (nearest, first, second) = two_nearest(&squared[..k], 0);
+                worth[nearest].error += first;
+                worth[nearest].utility += second - first;
+            }
+        });
         worth
     });
     chunks.collect::<Vec<_>>().into_iter().fold(none(), |mut all, chunk| {
@@ -162,12 +167,14 @@ pub(crate) fn seed<E>(
             .map(|(values, nearest)| {
                 let mut left = vec![0.0; candidates];
                 let mut squared = lanes.buffer();
-                for (row, nearest) in values.chunks_exact(data.width).zip(nearest) {
-                    lanes.squared_distances(row, &mut squared);
-                    for (left, squared) in left.iter_mut().zip(&squared) {
-                        *left += squared.min(*nearest);
+                wide(|| {
+                    for (row, nearest) in values.chunks_exact(data.width).zip(nearest) {
+                        lanes.squared_distances(row, &mut squared);
+                        for (left, squared) in left.iter_mut().zip(&squared) {
+                            *left += squared.min(*nearest);
+                        }
                     }
-                }
+                });
                 left
             })
             .collect::<Vec<_>>();
@@ -260,34 +267,36 @@ impl Rows {
             .map(|(values, labels, upper, lower)| {
                 let mut changes: Option<Sums> = None;
                 let mut squared = lanes.buffer();
-                for (((row, label), upper), lower) in values.chunks_exact(width).zip(labels).zip(upper).zip(lower) {
-                    let before = *label;
-                    let own = if before == NONE { 0 } else { before as usize };
-                    *upper += moved[own];
-                    *lower -= if own == farthest { second } else { moved[farthest] };
-                    let safe = lower.max(half_gaps[own]);
-                    if before != NONE {
-                        if *upper <= safe {
-                            continue;
-                        }
-                        *upper = squared_distance(row, center(own)).sqrt();
-                        if *upper <= safe {
-                            continue;
-                        }
-                    }
-                    lanes.squared_distances(row, &mut squared);
-                    let (nearest, first, second) = two_nearest(&squared[..k], own);
-                    *upper = first.sqrt();
-                    *lower = second.sqrt();
-                    *label = nearest as u32;
-                    if *label != before {
-                        let changes = changes.get_or_insert_with(|| Sums::new(k, width));
-                        changes.add(nearest, row);
+                wide(|| {
+                    for (((row, label), upper), lower) in values.chunks_exact(width).zip(labels).zip(upper).zip(lower) {
+                        let before = *label;
+                        let own = if before == NONE { 0 } else { before as usize };
+                        *upper += moved[own];
+                        *lower -= if own == farthest { second } else { moved[farthest] };
+                        let safe = lower.max(half_gaps[own]);
                         if before != NONE {
-                            changes.subtract(own, row);
+                            if *upper <= safe {
+                                continue;
+                            }
+                            *upper = squared_distance(row, center(own)).sqrt();
+                            if *upper <= safe {
+                                continue;
+                            }
+                        }
+                        lanes.squared_distances(row, &mut squared);
+                        let (nearest, first, second) = two_nearest(&squared[..k], own);
+                        *upper = first.sqrt();
+                        *lower = second.sqrt();
+                        *label = nearest as u32;
+                        if *label != before {
+                            let changes = changes.get_or_insert_with(|| Sums::new(k, width));
+                            changes.add(nearest, row);
+                            if before != NONE {
+                                changes.subtract(own, row);
+                            }
                         }
                     }
-                }
+                });
                 changes
             })
             .collect::<Vec<_>>();
@@ -301,6 +310,7 @@ impl Rows {
 }
 
 /// The position of the least, the least, and the second least; `own` wins a tie.
+#[inline(always)]
 fn two_nearest(squared: &[f64], own: usize) -> (usize, f64, f64) {
     let (mut nearest, mut first, mut second) = (own, squared[own], f64::INFINITY);
     for (index, &squared) in squared.iter().enumerate() {
@@ -412,7 +422,7 @@ impl Lanes {
         vec![0.0; self.blocks.len() / self.width * LANES]
     }
 
-    #[inline]
+    #[inline(always)]
     fn squared_distances(&self, row: &[f64], out: &mut [f64]) {
         for (block, out) in self.blocks.chunks_exact(self.width).zip(out.chunks_exact_mut(LANES)) {
             let mut squared = [0.0; LANES];

@@ -103,6 +103,7 @@ fn mean_of(count: usize, values: impl Iterator<Item = f64>) -> f64 {
     (total + block) / count as f64
 }
 
+#[inline(always)]
 pub(crate) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }

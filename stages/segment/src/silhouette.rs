@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::matrix::Matrix;
+use crate::simd::wide;
 
 /// How many distances are computed before they are summed: they fit the first-level cache.
 const BLOCK: usize = 1024;
@@ -108,16 +109,18 @@ fn sum_distances(
     let (mut cell, mut left_in_cell) = (0, cells[0].len());
     for start in (0..rows).step_by(BLOCK) {
         let distances = &mut distances[..BLOCK.min(rows - start)];
-        distances.fill(0.0);
-        for column in columns {
-            let own = column[position];
-            for (distance, other) in distances.iter_mut().zip(&column[start..]) {
-                *distance += (own - other) * (own - other);
+        wide(|| {
+            distances.fill(0.0);
+            for column in columns {
+                let own = column[position];
+                for (distance, other) in distances.iter_mut().zip(&column[start..]) {
+                    *distance += (own - other) * (own - other);
+                }
             }
-        }
-        for distance in distances.iter_mut() {
-            *distance = distance.sqrt();
-        }
+            for distance in distances.iter_mut() {
+                *distance = distance.sqrt();
+            }
+        });
         let mut rest = &*distances;
         while !rest.is_empty() {
             let (in_cell, beyond) = rest.split_at(left_in_cell.min(rest.len()));

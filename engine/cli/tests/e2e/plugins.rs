@@ -243,6 +243,11 @@ fn plugins_of_the_environment_and_of_the_folder_run() {
     assert!(output.stderr.contains("which there is already"), "{output}");
 }
 
+/// What `plugin check` says of a plugin. Which limits hold is the kernel's.
+fn checks(output: &Output) -> String {
+    output.stdout.lines().filter(|line| !line.starts_with("  limit ")).map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn a_new_plugin_in_c_builds_and_passes() {
     let space = TestSpace::new();
@@ -257,11 +262,32 @@ fn a_new_plugin_in_c_builds_and_passes() {
         .unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let output = space.run("plugin check counter/counter.so");
-    // Which limits hold is the kernel's.
-    let shown: String =
-        output.stdout.lines().filter(|line| !line.starts_with("  limit ")).map(|l| format!("{l}\n")).collect();
     assert_eq!(output.code, Some(0), "{output}");
-    insta::assert_snapshot!("plugins_checked", shown);
+    insta::assert_snapshot!("plugins_checked", checks(&output));
     let again = space.run("plugin new counter --lang c");
     assert_eq!(again.code, Some(2), "{again}");
+}
+
+#[test]
+fn a_new_plugin_in_rust_builds_and_passes() {
+    let space = TestSpace::new();
+    let wrote = space.run("plugin new counter --lang rust");
+    assert_eq!(wrote.code, Some(0), "{wrote}");
+    let project = space.path("counter");
+    // The versions that the workspace has are the ones that are here without a network.
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+    std::fs::copy(lock, project.join("Cargo.lock")).unwrap();
+    // A build folder of its own, which survives between runs.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-rust-plugin");
+    let built = Command::new(env!("CARGO"))
+        .current_dir(&project)
+        .args(["build", "--offline", "--quiet"])
+        .env("CARGO_TARGET_DIR", &target)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let mut check = space.command(&["plugin", "check"]);
+    let output = Output::of(check.arg(target.join("debug/libcounter.so")), space.folder());
+    assert_eq!(output.code, Some(0), "{output}");
+    insta::assert_snapshot!("plugins_checked_rust", checks(&output));
 }

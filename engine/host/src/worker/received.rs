@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars_arrow::array::{
-    ArrayRef, BinaryArray, BinaryViewArrayGeneric, BooleanArray, NullArray, PrimitiveArray, Utf8Array, View,
-    ViewType, new_empty_array,
+    ArrayRef, BinaryArray, BinaryViewArrayGeneric, BooleanArray, NullArray, PrimitiveArray, Utf8Array, View, ViewType,
+    new_empty_array,
 };
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::{ArrowDataType, PhysicalType};

@@ -49,7 +49,10 @@ fn an_answer_comes_back_as_it_was_and_can_be_changed_by_nobody_afterwards() {
         pass_on(&table.clone().into(), &mut file).unwrap();
         let Artifact::Table(back) = read(Kind::Table, &mut file).unwrap() else { panic!("a table") };
         assert_eq!(bytes(&back), bytes(&table));
-        assert_eq!(file.rewind().and_then(|()| file.write_all(b"other")).unwrap_err().raw_os_error(), Some(libc::EPERM));
+        assert_eq!(
+            file.rewind().and_then(|()| file.write_all(b"other")).unwrap_err().raw_os_error(),
+            Some(libc::EPERM)
+        );
         assert!(file.set_len(0).is_err());
     }
 }
