@@ -146,7 +146,7 @@ impl Groups {
         let known = &self.known[from];
         let younger = if known.is_empty() {
             out.resize(self.sizes.len(), 0.0);
-            wide(|| {
+            wide!({
                 for points in &self.points {
                     let own = points[from];
                     for (squared, point) in out.iter_mut().zip(points) {
@@ -227,7 +227,7 @@ fn least(values: &[f64]) -> f64 {
     let lower = |a: f64, b: f64| if b < a { b } else { a };
     let (eights, rest) = values.as_chunks::<8>();
     let mut least = [f64::INFINITY; 8];
-    wide(|| {
+    wide!({
         for eight in eights {
             least.iter_mut().zip(eight).for_each(|(least, value)| *least = lower(*least, *value));
         }

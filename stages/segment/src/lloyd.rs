@@ -91,7 +91,7 @@ pub(crate) fn assign(data: &Matrix, centers: &[f64]) -> (Vec<u32>, f64) {
         .map(|(values, labels)| {
             let mut squared = lanes.buffer();
             let mut wcss = 0.0;
-            wide(|| {
+            wide!({
                 for (row, label) in values.chunks_exact(data.width).zip(labels) {
                     lanes.squared_distances(row, &mut squared);
                     let (nearest, least, _) = two_nearest(&squared[..k], 0);
@@ -121,7 +121,7 @@ pub(crate) fn worth(data: &Matrix, centers: &[f64]) -> Vec<Worth> {
     let chunks = data.values.par_chunks(CHUNK * data.width).map(|values| {
         let mut squared = lanes.buffer();
         let mut worth = none();
-        wide(|| {
+        wide!({
             for row in values.chunks_exact(data.width) {
                 lanes.squared_distances(row, &mut squared);
                 let (nearest, first, second) = two_nearest(&squared[..k], 0);
@@ -167,7 +167,7 @@ pub(crate) fn seed<E>(
             .map(|(values, nearest)| {
                 let mut left = vec![0.0; candidates];
                 let mut squared = lanes.buffer();
-                wide(|| {
+                wide!({
                     for (row, nearest) in values.chunks_exact(data.width).zip(nearest) {
                         lanes.squared_distances(row, &mut squared);
                         for (left, squared) in left.iter_mut().zip(&squared) {
@@ -267,7 +267,7 @@ impl Rows {
             .map(|(values, labels, upper, lower)| {
                 let mut changes: Option<Sums> = None;
                 let mut squared = lanes.buffer();
-                wide(|| {
+                wide!({
                     for (((row, label), upper), lower) in values.chunks_exact(width).zip(labels).zip(upper).zip(lower) {
                         let before = *label;
                         let own = if before == NONE { 0 } else { before as usize };

@@ -109,7 +109,7 @@ fn sum_distances(
     let (mut cell, mut left_in_cell) = (0, cells[0].len());
     for start in (0..rows).step_by(BLOCK) {
         let distances = &mut distances[..BLOCK.min(rows - start)];
-        wide(|| {
+        wide!({
             distances.fill(0.0);
             for column in columns {
                 let own = column[position];
