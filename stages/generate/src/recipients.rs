@@ -128,14 +128,15 @@ impl Recipients {
                     continue;
                 }
                 let id = product_ids.text(row.product);
-                let Some((fields, allowed)) = cells.product(row.row, row.product, &id) else {
+                let Some(said) = cells.said(row.row, row.product, &id) else {
                     unnamed += 1;
                     continue;
                 };
-                recipient.allowed.extend(allowed);
                 if recipient.products.len() < top {
-                    recipient.products.push(fields);
+                    recipient.products.push(cells.fields(row.row, row.product, &said));
                 }
+                recipient.allowed.push(said.name);
+                recipient.allowed.extend(said.reason);
             }
             if recipient.products.is_empty() {
                 without += 1;
@@ -237,37 +238,35 @@ struct ProductCells<'a> {
     names: &'a BTreeSet<String>,
 }
 
+/// What the message may say of a product whichever template it is written from.
+struct Said {
+    name: String,
+    reason: Option<String>,
+}
+
 impl ProductCells<'_> {
-    /// The fields of a recommended product, and the texts that may stand in the message because of it; nothing when it
-    /// has no name.
-    fn product(&self, row: usize, code: u32, id: &str) -> Option<(Fields, Vec<String>)> {
-        let mut fields = self.recommendations.fields(row);
-        let mut named = None;
-        if let (Some(cells), Some(rows)) = (&self.products, &self.rows) {
-            let row = *rows.get(&code)?;
-            fields.extend(cells.fields(row));
-            named = Some(cells.text(row, &self.columns.name)?);
-        }
-        let of = |name: &str, cells: &Cells<'_>, row: usize| cells.value(row, name);
-        let product_row = self.rows.as_ref().and_then(|rows| rows.get(&code)).copied();
-        let value = |name: &str| -> Option<Value> {
-            let own = of(name, &self.recommendations, row);
-            let other = || of(name, self.products.as_ref()?, product_row?);
-            own.filter(|value| !value.is_none()).or_else(other).filter(|value| !value.is_none())
+    /// What may be said of a recommended product; nothing when it has no name.
+    fn said(&self, row: usize, code: u32, id: &str) -> Option<Said> {
+        let named = match (&self.products, &self.rows) {
+            (Some(cells), Some(rows)) => Some(cells.text(*rows.get(&code)?, &self.columns.name)?),
+            _ => None,
         };
-        let text = |name: &str| value(name).map(|value| tidy(&value.to_string())).filter(|text| !text.is_empty());
-        let name = named.or_else(|| text(&self.columns.name)).unwrap_or_else(|| id.to_owned());
+        let name = named.or_else(|| self.text(row, code, &self.columns.name)).unwrap_or_else(|| id.to_owned());
         let name = tidy(&name);
-        if name.is_empty() {
-            return None;
+        (!name.is_empty()).then(|| Said { name, reason: self.text(row, code, &self.columns.reason) })
+    }
+
+    /// The fields of that product.
+    fn fields(&self, row: usize, code: u32, said: &Said) -> Fields {
+        let mut fields = self.recommendations.fields(row);
+        if let (Some(cells), Some(row)) = (&self.products, self.product_row(code)) {
+            fields.extend(cells.fields(row));
         }
-        let category = text(&self.columns.category);
-        let reason = text(&self.columns.reason);
-        let price = self.columns.price.as_ref().and_then(|column| value(column));
+        let category = self.text(row, code, &self.columns.category);
+        let price = self.columns.price.as_ref().and_then(|column| self.value(row, code, column));
         let price_text = price.as_ref().and_then(|price| f64::try_from(price.clone()).ok());
         let price_text = price_text.filter(|price| price.is_finite()).map(|price| money(price, self.currency));
-        let mut allowed = vec![name.clone()];
-        allowed.extend(reason.clone());
+        let Said { name, reason } = said;
         let label = match &category {
             Some(category) => format!("{name} ({})", lower_words(category)),
             None => name.clone(),
@@ -275,11 +274,11 @@ impl ProductCells<'_> {
         let optional = |value: Option<String>| value.map_or_else(|| Value::from(()), Value::from);
         // A field gets there only when a template names it.
         for (field, value) in [
-            ("name", Value::from(name)),
+            ("name", Value::from(name.as_str())),
             ("label", Value::from(label)),
             ("category", optional(category)),
             ("why", optional(reason.as_deref().map(clause))),
-            ("reason", optional(reason)),
+            ("reason", optional(reason.clone())),
             ("price", price.unwrap_or_else(|| Value::from(()))),
             ("price_text", optional(price_text)),
         ] {
@@ -287,7 +286,22 @@ impl ProductCells<'_> {
                 fields.insert(field.to_owned(), value);
             }
         }
-        Some((fields, allowed))
+        fields
+    }
+
+    fn product_row(&self, code: u32) -> Option<usize> {
+        self.rows.as_ref()?.get(&code).copied()
+    }
+
+    /// From the recommendations, or else from the products.
+    fn value(&self, row: usize, code: u32, name: &str) -> Option<Value> {
+        let own = self.recommendations.value(row, name);
+        let other = || self.products.as_ref()?.value(self.product_row(code)?, name);
+        own.filter(|value| !value.is_none()).or_else(other).filter(|value| !value.is_none())
+    }
+
+    fn text(&self, row: usize, code: u32, name: &str) -> Option<String> {
+        self.value(row, code, name).map(|value| tidy(&value.to_string())).filter(|text| !text.is_empty())
     }
 }
 
