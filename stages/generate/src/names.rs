@@ -20,7 +20,8 @@ struct Name {
 }
 
 impl Name {
-    fn from_first_word(&self) -> &[u8] {
+    /// The name from its first word on.
+    fn words_on(&self) -> &[u8] {
         self.name.as_bytes().get(self.first..).unwrap_or_default()
     }
 }
@@ -46,7 +47,7 @@ impl Names {
         }
         for names in by_word.values_mut() {
             names.sort_unstable_by(|a, b| {
-                a.from_first_word().cmp(b.from_first_word()).then_with(|| (a.first, &a.name).cmp(&(b.first, &b.name)))
+                a.words_on().cmp(b.words_on()).then_with(|| (a.first, &a.name).cmp(&(b.first, &b.name)))
             });
             names.dedup();
         }
@@ -70,8 +71,8 @@ fn longest<'a>(text: &str, at: usize, mut names: &'a [Name]) -> Option<Found<'a>
     let mut rest = text.as_bytes().get(at..)?;
     loop {
         // Every name that the rest begins with comes before the rest, and so does whatever goes on longer with it.
-        let (last, before) = names.get(..names.partition_point(|name| name.from_first_word() <= rest))?.split_last()?;
-        let wanted = last.from_first_word();
+        let (last, before) = names.get(..names.partition_point(|name| name.words_on() <= rest))?.split_last()?;
+        let wanted = last.words_on();
         if rest.starts_with(wanted)
             && let Some(start) = at.checked_sub(last.first)
             && let end = at + wanted.len()
