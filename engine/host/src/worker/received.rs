@@ -7,8 +7,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use polars_arrow::array::{
-    ArrayRef, BinaryArray, BinaryViewArrayGeneric, BooleanArray, NullArray, PrimitiveArray, Utf8Array, View, ViewType,
-    new_empty_array,
+    ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, NullArray, PrimitiveArray, Utf8Array, View, new_empty_array,
 };
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::{ArrowDataType, PhysicalType};
@@ -50,7 +49,7 @@ fn columns(bytes: Bytes) -> Result<(Vec<TableColumn>, Vec<String>)> {
     if !metadata.ipc_schema.is_little_endian {
         return Err("its numbers are big-endian, where little-endian ones are expected".into());
     }
-    let bytes = Buffer::from_owner(bytes);
+    let bytes = Buffer::from_owner(Whole(bytes));
     let mut columns = Vec::with_capacity(metadata.schema.len());
     let mut personal = Vec::new();
     for field in metadata.schema.iter_values() {
@@ -68,6 +67,17 @@ fn columns(bytes: Bytes) -> Result<(Vec<TableColumn>, Vec<String>)> {
         column.chunks.push(new_empty_array(column.dtype.clone()));
     }
     Ok((columns, personal))
+}
+
+/// A file but for its last bytes, which belong to its footer: numbers are read where they lie only if the length of all
+/// bytes is a multiple of theirs.
+struct Whole(Bytes);
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        let bytes = self.0.as_ref();
+        &bytes[..bytes.len() - bytes.len() % size_of::<View>()]
+    }
 }
 
 fn batch(metadata: &FileMetadata, bytes: &Buffer<u8>, block: &Block) -> Result<Vec<ArrayRef>> {
@@ -120,8 +130,8 @@ impl<'a, B: Iterator<Item = BufferRef<'a>>, D: Iterator<Item = i64>> Parts<B, D>
                 let validity = self.validity(nulls)?;
                 Ok(BooleanArray::try_new(dtype.clone(), self.bits()?, validity)?.boxed())
             }
-            PhysicalType::Utf8View => self.views::<str>(dtype, nulls),
-            PhysicalType::BinaryView => self.views::<[u8]>(dtype, nulls),
+            PhysicalType::Utf8View => self.texts_in_views(nulls),
+            PhysicalType::BinaryView => Ok(self.views(nulls)?.boxed()),
             PhysicalType::Utf8 => self.texts::<i32>(dtype, nulls),
             PhysicalType::LargeUtf8 => self.texts::<i64>(dtype, nulls),
             PhysicalType::Binary => self.byte_strings::<i32>(dtype, nulls),
@@ -146,13 +156,26 @@ impl<'a, B: Iterator<Item = BufferRef<'a>>, D: Iterator<Item = i64>> Parts<B, D>
         Ok(PrimitiveArray::try_new(dtype.clone(), values, validity)?.boxed())
     }
 
-    fn views<T: ViewType + ?Sized>(&mut self, dtype: &ArrowDataType, nulls: bool) -> Result<ArrayRef> {
+    fn views(&mut self, nulls: bool) -> Result<BinaryViewArray> {
         let validity = self.validity(nulls)?;
         let views = self.values::<View>(self.rows)?;
         let count = self.data_buffers.next().ok_or("it does not say how many buffers it has")?;
         let data: Vec<Buffer<u8>> = (0..usize::try_from(count)?).map(|_| self.next()).collect::<Result<_>>()?;
-        // Looks at every view and text.
-        Ok(BinaryViewArrayGeneric::<T>::try_new(dtype.clone(), views, data.into(), validity)?.boxed())
+        // Looks at every view.
+        Ok(BinaryViewArray::try_new(ArrowDataType::BinaryView, views, data.into(), validity)?)
+    }
+
+    fn texts_in_views(&mut self, nulls: bool) -> Result<ArrayRef> {
+        let bytes = self.views(nulls)?;
+        // The bytes of a short text stand in its view, behind its length.
+        let short = |view: &View| if view.length <= View::MAX_INLINE_SIZE { view.as_u128() >> 32 } else { 0 };
+        let short = bytes.views().iter().fold(0, |bits, view| bits | short(view));
+        if short.to_ne_bytes().is_ascii() && bytes.data_buffers().iter().all(|data| data.is_ascii()) {
+            // SAFETY: every text is ASCII, which is told much faster than whether it is UTF-8: short ones were looked
+            // at, and long ones lie in the buffers, where `views` has checked that they are.
+            return Ok(unsafe { bytes.to_utf8view_unchecked() }.boxed());
+        }
+        Ok(bytes.to_utf8view()?.boxed())
     }
 
     fn texts<O: Offset>(&mut self, dtype: &ArrowDataType, nulls: bool) -> Result<ArrayRef> {
@@ -192,7 +215,11 @@ impl<'a, B: Iterator<Item = BufferRef<'a>>, D: Iterator<Item = i64>> Parts<B, D>
         let bytes = self.next()?;
         let needed = count.checked_mul(size_of::<T>()).filter(|needed| *needed <= bytes.len());
         let bytes = bytes.sliced(..needed.ok_or("a buffer is too short")?);
-        // Whoever does not align buffers has them copied.
+        // Whoever does not align buffers has them copied. `try_transmute` looks at the alignment of all bytes, not at where
+        // these begin among them.
+        if !bytes.offset().is_multiple_of(size_of::<T>()) {
+            return Ok(bytemuck::pod_collect_to_vec(&bytes).into());
+        }
         Ok(bytes.try_transmute().unwrap_or_else(|bytes| bytemuck::pod_collect_to_vec(&bytes).into()))
     }
 

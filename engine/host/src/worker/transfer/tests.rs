@@ -19,6 +19,7 @@ fn table() -> Table {
         PrimitiveArray::<f64>::from_iter([Some(0.5), None, Some(f64::NAN)]).boxed(),
         Utf8ViewArray::from_slice([Some("ö"), None, Some("a text of more than twelve bytes")]).boxed(),
         BinaryViewArray::from_slice([Some(&b"\xff"[..]), None, Some(&[0; 100][..])]).boxed(),
+        Utf8ViewArray::from_slice([Some("short"), None, Some("another text of more than twelve bytes")]).boxed(),
     ];
     let columns = arrays.into_iter().enumerate().map(|(at, array)| TableColumn {
         name: format!("c{at}"),
@@ -90,12 +91,15 @@ fn a_text_that_is_none_is_refused() {
     let table = Table::new(vec![TableColumn {
         name: "text".to_owned(),
         dtype: ArrowDataType::Utf8View,
-        chunks: vec![Utf8ViewArray::from_slice([Some("a text of more than twelve bytes")]).boxed()],
-    }]);
-    let mut bytes = bytes(&table.unwrap());
-    let at = bytes.windows(6).position(|window| window == b"twelve").unwrap();
-    bytes[at] = 0xff;
-    assert_eq!(table_of(&mut file_of(&bytes)).unwrap_err(), "column `text`: invalid utf8");
+        chunks: vec![Utf8ViewArray::from_slice([Some("a text of more than twelve bytes"), Some("short")]).boxed()],
+    }])
+    .unwrap();
+    for text in [&b"twelve"[..], b"short"] {
+        let mut bytes = bytes(&table);
+        let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+        bytes[at] = 0xff;
+        assert_eq!(table_of(&mut file_of(&bytes)).unwrap_err(), "column `text`: invalid utf8");
+    }
     assert_eq!(table_of(&mut file_of(b"text")).unwrap_err(), "it is no Arrow IPC file");
     assert_eq!(table_of(&mut file_of(b"")).unwrap_err(), "it is no Arrow IPC file");
 }
