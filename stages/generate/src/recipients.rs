@@ -247,9 +247,9 @@ struct Said {
 impl ProductCells<'_> {
     /// What may be said of a recommended product; nothing when it has no name.
     fn said(&self, row: usize, code: u32, id: &str) -> Option<Said> {
-        let named = match (&self.products, &self.rows) {
-            (Some(cells), Some(rows)) => Some(cells.text(*rows.get(&code)?, &self.columns.name)?),
-            _ => None,
+        let named = match &self.products {
+            Some(cells) => Some(cells.text(self.product_row(code)?, &self.columns.name)?),
+            None => None,
         };
         let name = named.or_else(|| self.text(row, code, &self.columns.name)).unwrap_or_else(|| id.to_owned());
         let name = tidy(&name);

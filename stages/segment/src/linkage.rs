@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, distances};
 use crate::simd::wide;
 
 /// How dissimilar two groups of rows are.
@@ -146,15 +146,7 @@ impl Groups {
         let known = &self.known[from];
         let younger = if known.is_empty() {
             out.resize(self.sizes.len(), 0.0);
-            wide!({
-                for points in &self.points {
-                    let own = points[from];
-                    for (squared, point) in out.iter_mut().zip(points) {
-                        *squared += (own - point) * (own - point);
-                    }
-                }
-                out.iter_mut().for_each(|squared| *squared = squared.sqrt());
-            });
+            distances(&self.points, from, 0, out);
             &self.merged[..]
         } else {
             let open = |(known, size): (&f64, &f64)| if *size > 0.0 { *known } else { f64::INFINITY };

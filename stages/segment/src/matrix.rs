@@ -1,5 +1,7 @@
 //! Rows of features as one block of numbers.
 
+use crate::simd::wide;
+
 /// How many rows are worked on at a time. It is fixed, so that sums do not depend on the number of threads.
 pub(crate) const CHUNK: usize = 4096;
 
@@ -101,6 +103,20 @@ fn mean_of(count: usize, values: impl Iterator<Item = f64>) -> f64 {
         block += value;
     }
     (total + block) / count as f64
+}
+
+/// The distances of one row to those from `start` on, given feature by feature.
+pub(crate) fn distances(columns: &[Vec<f64>], row: usize, start: usize, out: &mut [f64]) {
+    wide!({
+        out.fill(0.0);
+        for column in columns {
+            let own = column[row];
+            for (squared, other) in out.iter_mut().zip(&column[start..]) {
+                *squared += (own - other) * (own - other);
+            }
+        }
+        out.iter_mut().for_each(|squared| *squared = squared.sqrt());
+    });
 }
 
 #[inline(always)]

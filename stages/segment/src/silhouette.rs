@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::matrix::Matrix;
-use crate::simd::wide;
+use crate::matrix::{self, Matrix};
 
 /// How many distances are computed before they are summed: they fit the first-level cache.
 const BLOCK: usize = 1024;
@@ -109,18 +108,7 @@ fn sum_distances(
     let (mut cell, mut left_in_cell) = (0, cells[0].len());
     for start in (0..rows).step_by(BLOCK) {
         let distances = &mut distances[..BLOCK.min(rows - start)];
-        wide!({
-            distances.fill(0.0);
-            for column in columns {
-                let own = column[position];
-                for (distance, other) in distances.iter_mut().zip(&column[start..]) {
-                    *distance += (own - other) * (own - other);
-                }
-            }
-            for distance in distances.iter_mut() {
-                *distance = distance.sqrt();
-            }
-        });
+        matrix::distances(columns, position, start, distances);
         let mut rest = &*distances;
         while !rest.is_empty() {
             let (in_cell, beyond) = rest.split_at(left_in_cell.min(rest.len()));

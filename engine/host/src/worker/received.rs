@@ -49,7 +49,7 @@ fn columns(bytes: Bytes) -> Result<(Vec<TableColumn>, Vec<String>)> {
     if !metadata.ipc_schema.is_little_endian {
         return Err("its numbers are big-endian, where little-endian ones are expected".into());
     }
-    let bytes = Buffer::from_owner(Whole(bytes));
+    let bytes = Buffer::from_owner(Trimmed(bytes));
     let mut columns = Vec::with_capacity(metadata.schema.len());
     let mut personal = Vec::new();
     for field in metadata.schema.iter_values() {
@@ -71,9 +71,9 @@ fn columns(bytes: Bytes) -> Result<(Vec<TableColumn>, Vec<String>)> {
 
 /// A file but for its last bytes, which belong to its footer: numbers are read where they lie only if the length of all
 /// bytes is a multiple of theirs.
-struct Whole(Bytes);
+struct Trimmed(Bytes);
 
-impl AsRef<[u8]> for Whole {
+impl AsRef<[u8]> for Trimmed {
     fn as_ref(&self) -> &[u8] {
         let bytes = self.0.as_ref();
         &bytes[..bytes.len() - bytes.len() % size_of::<View>()]
@@ -217,10 +217,8 @@ impl<'a, B: Iterator<Item = BufferRef<'a>>, D: Iterator<Item = i64>> Parts<B, D>
         let bytes = bytes.sliced(..needed.ok_or("a buffer is too short")?);
         // Whoever does not align buffers has them copied. `try_transmute` looks at the alignment of all bytes, not at where
         // these begin among them.
-        if !bytes.offset().is_multiple_of(size_of::<T>()) {
-            return Ok(bytemuck::pod_collect_to_vec(&bytes).into());
-        }
-        Ok(bytes.try_transmute().unwrap_or_else(|bytes| bytemuck::pod_collect_to_vec(&bytes).into()))
+        let shared = if bytes.offset().is_multiple_of(size_of::<T>()) { bytes.try_transmute() } else { Err(bytes) };
+        Ok(shared.unwrap_or_else(|bytes| bytemuck::pod_collect_to_vec(&bytes).into()))
     }
 
     fn next(&mut self) -> Result<Buffer<u8>> {
